@@ -1,0 +1,3 @@
+"""elaaoms gives ElevenLabs voice agents a memory of their callers."""
+
+__version__ = "0.1.0"

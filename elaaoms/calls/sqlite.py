@@ -1,0 +1,239 @@
+"""Calls, callers and events in our SQLite database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from elaaoms.archive import HELD, Archived
+from elaaoms.calls import Call, Caller, Held, LastCall, Recorded
+from elaaoms.database import Database, Row, Transaction
+from elaaoms.errors import NotFound
+from elaaoms.identity import Address
+
+_CALL = """
+SELECT calls.*, COALESCE(outcome, CASE jobs.state WHEN 'available' THEN 'queued' WHEN 'running' THEN 'processing'
+                                  ELSE 'failed' END) AS extraction_status
+FROM calls LEFT JOIN jobs ON jobs.id = calls.job
+"""
+
+
+class SQLiteCallStore:
+    """The `CallStore` in our SQLite database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, transaction: Transaction, archived: Archived, *, now: float) -> Recorded:
+        event = archived.event
+        assert event is not None  # noqa: S101 - held bodies are not events
+        key = (event.conversation_id, event.type)
+        rows = transaction.execute(
+            "SELECT sha256, event_timestamp, job FROM events WHERE conversation_id = ? AND type = ?", key
+        ).fetchall()
+        for row in rows:
+            if row["sha256"] == archived.sha256:
+                return Recorded(duplicate=True, newest=False, job_id=row["job"])
+        transaction.execute(
+            "INSERT INTO events (conversation_id, type, sha256, event_timestamp, path, size, received_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*key, archived.sha256, event.event_timestamp, archived.path, archived.size, now),
+        )
+        newest = all(row["event_timestamp"] < event.event_timestamp for row in rows)
+        return Recorded(duplicate=False, newest=newest)
+
+    def queued(self, transaction: Transaction, archived: Archived, job_id: int) -> None:
+        event = archived.event
+        assert event is not None  # noqa: S101
+        transaction.execute(
+            "UPDATE events SET job = ? WHERE conversation_id = ? AND type = ? AND sha256 = ?",
+            (job_id, event.conversation_id, event.type, archived.sha256),
+        )
+
+    def describe(
+        self,
+        transaction: Transaction,
+        archived: Archived,
+        caller: str | None,
+        *,
+        now: float,
+        job_id: int | None,
+    ) -> None:
+        event = archived.event
+        assert event is not None  # noqa: S101
+        talk = event.conversation
+        if talk is None:
+            # Audio and failures may arrive before, after or without a transcription.
+            transaction.execute(
+                "INSERT INTO calls (conversation_id, agent_id, started_at, failure, received_at, outcome)"
+                " VALUES (?, ?, ?, ?, ?, 'nothing') ON CONFLICT (conversation_id) DO UPDATE"
+                " SET failure = CASE excluded.failure WHEN '' THEN failure ELSE excluded.failure END",
+                (event.conversation_id, event.agent_id, event.event_timestamp or now, event.failure, now),
+            )
+            return
+        values = {
+            "conversation_id": event.conversation_id,
+            "agent_id": event.agent_id,
+            "caller": caller,
+            "channel": talk.channel,
+            "direction": talk.direction,
+            "language": talk.language,
+            "started_at": talk.started_at or event.event_timestamp or now,
+            "duration_s": talk.duration_s,
+            "title": talk.title[:300],
+            "summary": talk.summary[:4000],
+            "received_at": now,
+            "job": job_id,
+        }
+        columns = ", ".join(values)
+        updates = ", ".join(f"{name} = excluded.{name}" for name in values if name != "conversation_id")
+        transaction.execute(
+            f"INSERT INTO calls ({columns}) VALUES ({', '.join(f':{name}' for name in values)})"
+            f" ON CONFLICT (conversation_id) DO UPDATE SET {updates}, outcome = NULL",
+            values,
+        )
+        if caller is not None:
+            transaction.execute(
+                "UPDATE callers SET calls = (SELECT count(*) FROM calls WHERE calls.caller = callers.caller),"
+                " last_seen = max(last_seen, :at), language = CASE :language WHEN '' THEN language ELSE :language END"
+                " WHERE caller = :caller",
+                {"caller": caller, "at": values["started_at"], "language": talk.language},
+            )
+
+    def settle(
+        self,
+        transaction: Transaction,
+        conversation_id: str,
+        *,
+        outcome: str,
+        dropped: Sequence[Mapping[str, Any]],
+    ) -> None:
+        transaction.execute(
+            "UPDATE calls SET outcome = ?, dropped = ? WHERE conversation_id = ?",
+            (outcome, json.dumps(dropped, ensure_ascii=False), conversation_id),
+        )
+
+    def hold(self, transaction: Transaction, archived: Archived, *, now: float) -> bool:
+        cursor = transaction.execute(
+            "INSERT INTO held (sha256, reason, size, received_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (archived.sha256, archived.reason, archived.size, now),
+        )
+        return cursor.rowcount == 1
+
+    def meet(self, transaction: Transaction, caller: str, address: Address, *, now: float) -> None:
+        transaction.execute(
+            "INSERT INTO callers (caller, address, first_seen, last_seen) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (caller) DO UPDATE SET address = excluded.address"
+            " WHERE callers.address LIKE 'key:%' AND excluded.address NOT LIKE 'key:%'",
+            (caller, str(address), now, now),
+        )
+
+    def own_numbers_seen(self, transaction: Transaction, numbers: Sequence[str]) -> None:
+        transaction.executemany(
+            "INSERT INTO agent_numbers (number) VALUES (?) ON CONFLICT DO NOTHING",
+            [(number,) for number in numbers],
+        )
+
+    def last_calls(self, transaction: Transaction, caller: str) -> Mapping[str, LastCall]:
+        rows = transaction.execute(
+            "SELECT agent_id, max(started_at) AS started_at, language, summary FROM calls"
+            " WHERE caller = ? AND outcome IS NOT NULL AND failure = '' GROUP BY agent_id",
+            (caller,),
+        )
+        return {
+            row["agent_id"]: LastCall(
+                started_at=row["started_at"], language=row["language"], summary=row["summary"]
+            )
+            for row in rows
+        }
+
+    async def own_numbers(self) -> frozenset[str]:
+        rows = await self._database.fetch("SELECT number FROM agent_numbers")
+        return frozenset(row["number"] for row in rows)
+
+    async def get(self, conversation_id: str) -> Call:
+        rows = await self._database.fetch(f"{_CALL} WHERE conversation_id = ?", (conversation_id,))
+        if not rows:
+            raise NotFound(f"there is no call {conversation_id}")
+        return _call(rows[0])
+
+    async def page(
+        self,
+        *,
+        caller: str | None = None,
+        agent_id: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> list[Call]:
+        rows = await self._database.fetch(
+            f"{_CALL} WHERE (:caller IS NULL OR caller = :caller) AND (:agent IS NULL OR agent_id = :agent)"
+            " AND (:after IS NULL OR (calls.started_at, conversation_id) <"
+            " (SELECT started_at, conversation_id FROM calls WHERE conversation_id = :after))"
+            " ORDER BY calls.started_at DESC, conversation_id DESC LIMIT :limit",
+            {"caller": caller, "agent": agent_id, "after": after, "limit": limit},
+        )
+        return [_call(row) for row in rows]
+
+    async def events(self, conversation_id: str) -> list[Mapping[str, Any]]:
+        rows = await self._database.fetch(
+            "SELECT type, path, sha256, size, event_timestamp, received_at, job FROM events"
+            " WHERE conversation_id = ? ORDER BY received_at",
+            (conversation_id,),
+        )
+        return [dict(row) for row in rows]
+
+    async def recorded(self) -> frozenset[str]:
+        rows = await self._database.fetch(
+            "SELECT path FROM events UNION ALL SELECT ? || sha256 || '.json' FROM held", (f"{HELD}/",)
+        )
+        return frozenset(row["path"] for row in rows)
+
+    async def held(self, *, limit: int = 50) -> list[Held]:
+        rows = await self._database.fetch("SELECT * FROM held ORDER BY received_at DESC LIMIT ?", (limit,))
+        return [Held(**dict(row)) for row in rows]
+
+    async def callers(self, *, limit: int = 50, after: str | None = None) -> list[Caller]:
+        rows = await self._database.fetch(
+            "SELECT * FROM callers WHERE caller > ? ORDER BY caller LIMIT ?", (after or "", limit)
+        )
+        return [_caller(row) for row in rows]
+
+    async def caller(self, address: Address) -> Caller | None:
+        rows = await self._database.fetch(
+            "SELECT * FROM callers WHERE address = ? OR (? = 'key' AND caller = ?)",
+            (str(address), address.kind, address.value),
+        )
+        return _caller(rows[0]) if rows else None
+
+    async def counts(self) -> Mapping[str, int]:
+        rows = await self._database.fetch(
+            "SELECT (SELECT count(*) FROM calls) AS calls, (SELECT count(*) FROM callers) AS callers,"
+            " (SELECT count(*) FROM held) AS held"
+        )
+        return dict(rows[0])
+
+
+def _call(row: Row) -> Call:
+    return Call(
+        conversation_id=row["conversation_id"],
+        agent_id=row["agent_id"],
+        caller=row["caller"],
+        channel=row["channel"],
+        direction=row["direction"],
+        language=row["language"],
+        started_at=row["started_at"],
+        duration_s=row["duration_s"],
+        title=row["title"],
+        summary=row["summary"],
+        failure=row["failure"],
+        received_at=row["received_at"],
+        extraction_status=row["extraction_status"],
+        job_id=row["job"],
+        dropped=tuple(json.loads(row["dropped"])),
+    )
+
+
+def _caller(row: Row) -> Caller:
+    kind, _, value = row["address"].partition(":")
+    return Caller(**dict(row) | {"address": Address(kind, value)})

@@ -1,0 +1,100 @@
+"""The `elaaoms` command: thin modules that parse, call and print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from elaaoms import __version__
+from elaaoms.cli.base import awaits, config_option, innermost, json_option, stated
+from elaaoms.cli.jobs import jobs
+from elaaoms.cli.memories import memories
+from elaaoms.errors import AlreadyRunning, ConfigError, ElaaomsError, StorageFailed
+
+DISK_FAILED, ALREADY_RUNNING, WRONG_CONFIG = 74, 75, 78  # sysexits(3), for systemd's RestartPreventExitStatus
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="elaaoms")
+def main() -> None:
+    """Give ElevenLabs voice agents a memory of their callers."""
+
+
+@main.command()
+@click.option(
+    "--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the data in this folder."
+)
+@click.option("--serve", "stay", is_flag=True, help="Stay up afterwards and print the addresses.")
+@awaits
+async def demo(keep: Path | None, stay: bool) -> None:
+    """Play a caller who rings twice, with no keys, no configuration and no network."""
+    from elaaoms.cli.demo import play  # noqa: PLC0415
+
+    if not await play(keep=keep, stay=stay, say=click.echo):
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]")
+def init(folder: Path) -> None:
+    """Write a commented elaaoms.toml and fresh secrets into DIR; never overwrites."""
+    from elaaoms.cli.init import write  # noqa: PLC0415
+
+    with stated():
+        for line in write(folder):
+            click.echo(line)
+
+
+@main.command()
+@config_option
+def serve(config_path: Path) -> None:
+    """Run the daemon: the webhook server and the worker."""
+    from elaaoms.cli.service import run  # noqa: PLC0415
+
+    try:
+        run(config_path)
+    except BaseExceptionGroup as group:  # a failure of the worker or a listener comes as a group of one
+        error = innermost(group)
+        if not isinstance(error, ElaaomsError):
+            raise
+        _leave(error)
+    except ElaaomsError as error:
+        _leave(error)
+
+
+def _leave(error: ElaaomsError) -> None:
+    codes = {ConfigError: WRONG_CONFIG, AlreadyRunning: ALREADY_RUNNING, StorageFailed: DISK_FAILED}
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(codes.get(type(error), 1))
+
+
+@main.command()
+@config_option
+@json_option
+@awaits
+async def check(config_path: Path, as_json: bool) -> None:
+    """Validate the configuration, the secrets, the data, the disk and the ports."""
+    from elaaoms.cli.service import check as checked  # noqa: PLC0415
+
+    if not await checked(config_path, as_json=as_json):
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@config_option
+@click.argument("file", type=click.File("rb"))
+@click.option("--url", help="Where to post it; without a path, /webhook/post-call is added.")
+@awaits
+async def send(config_path: Path, file: Any, url: str | None) -> None:
+    """Sign FILE the way ElevenLabs does and post it; `-` reads standard input."""
+    from elaaoms.cli.service import send as sent  # noqa: PLC0415
+
+    if not await sent(config_path, file, url):
+        raise click.exceptions.Exit(1)
+
+
+main.add_command(jobs)
+main.add_command(memories)

@@ -1,0 +1,117 @@
+"""How commands reach the data: through the daemon that holds it, or through the same API without one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import click
+from attrs import frozen
+
+from elaaoms.config import Config, load, load_secrets
+from elaaoms.errors import ElaaomsError
+
+PAGE = 100
+
+
+@frozen
+class Desk:
+    """The admin API."""
+
+    session: aiohttp.ClientSession
+
+    async def call(
+        self, method: str, path: str, *, params: Mapping[str, str | int | None] | None = None
+    ) -> dict[str, Any]:
+        """The `data` of an answer; ElaaomsError with the API's own sentence for an error."""
+        given = {name: str(value) for name, value in (params or {}).items() if value is not None}
+        try:
+            async with self.session.request(method, path, params=given) as response:
+                answer = await response.json()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise ElaaomsError(f"the daemon did not answer ({type(error).__name__})") from error
+        if answer.get("status") != "success":
+            raise ElaaomsError(answer.get("message") or f"the daemon answered {response.status}")
+        return dict(answer["data"])
+
+    async def pages(
+        self, path: str, name: str, *, limit: int, params: Mapping[str, str | int | None]
+    ) -> list[dict[str, Any]]:
+        """Up to `limit` entries of a paged listing."""
+        found: list[dict[str, Any]] = []
+        after: str | None = None
+        while len(found) < limit:
+            data = await self.call(
+                "GET", path, params={**params, "limit": min(PAGE, limit - len(found)), "after": after}
+            )
+            found += data[name]
+            after = data.get("next")
+            if after is None:
+                break
+        return found
+
+
+@asynccontextmanager
+async def desk(config_path: Path) -> AsyncIterator[Desk]:
+    """The admin API of the running daemon, or of none: then this process holds the data meanwhile."""
+    from elaaoms import daemon  # noqa: PLC0415 - its imports are slow and `--help` needs none
+
+    config = load(config_path)
+    place = daemon.whereabouts(config.data)
+    if place is None:
+        async with daemon.desk(config) as (url, token), _session(url, token) as session:
+            yield Desk(session)
+        return
+    if "admin_url" not in place:
+        raise ElaaomsError("the daemon is starting or stopping; try again in a moment")
+    secrets = load_secrets(config.folder, os.environ)
+    async with _session(place["admin_url"], secrets.admin_token) as session:
+        yield Desk(session)
+
+
+def _session(url: str, token: str) -> aiohttp.ClientSession:
+    headers = {"Authorization": f"Bearer {token}"}
+    return aiohttp.ClientSession(
+        url, headers=headers, timeout=aiohttp.ClientTimeout(total=60), trust_env=False
+    )
+
+
+def show(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Callable[[Mapping[str, Any]], Any]],
+    *,
+    as_json: bool,
+    nothing: str,
+) -> None:
+    """Print rows as aligned columns, or as they are as JSON."""
+    if as_json:
+        click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2))
+        return
+    if not rows:
+        click.echo(nothing)
+        return
+    table = [list(columns)] + [[_cell(value(row)) for value in columns.values()] for row in rows]
+    widths = [max(len(line[column]) for line in table) for column in range(len(columns))]
+    for line in table:
+        cells = [cell.ljust(width) for cell, width in zip(line[:-1], widths[:-1], strict=True)]
+        click.echo("  ".join([*cells, line[-1]]).rstrip())
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else "".join(c if c.isprintable() else " " for c in str(value))
+
+
+def local(iso: str | None) -> str:
+    """A time in the operator's zone, to the minute."""
+    return "" if iso is None else datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def settings(config_path: Path) -> Config:
+    """The configuration, or all defaults where the default file does not exist."""
+    return load(config_path) if config_path.exists() or config_path.name != "elaaoms.toml" else Config()

@@ -1,0 +1,83 @@
+"""Who is who: from what a request says about its caller to the key that memories are filed under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import evolve, frozen
+
+from elaaoms.calls import Caller, CallStore
+from elaaoms.identity import Address, Hints, caller_key, candidates, parse
+from elaaoms.webhooks import Conversation
+
+
+@frozen
+class Identified:
+    """A caller who can be told from others."""
+
+    caller: str
+    address: Address
+
+
+class Directory:
+    """Finds callers. `secret` makes the keys: they cannot be guessed from a phone number.
+
+    `own` starts with the numbers of our side that calls have named, and learns new ones.
+    """
+
+    def __init__(
+        self,
+        calls: CallStore,
+        secret: bytes,
+        *,
+        region: str,
+        variables: Iterable[str],
+        own: Iterable[str] = (),
+    ) -> None:
+        self._calls = calls
+        self._secret = secret
+        self._region = region
+        self._variables = tuple(variables)
+        self.own: set[str] = set(own)
+
+    def key(self, address: Address) -> str:
+        """The caller key of an address."""
+        return caller_key(address, self._secret)
+
+    async def identify(self, hints: Hints) -> Identified | None:
+        """The caller, or None for somebody who cannot be told from others.
+
+        A key of ours that comes back counts when we know its caller; otherwise the next hint is
+        asked first, because the key was made from it.
+        """
+        unknown_key = None
+        for address in candidates(hints, region=self._region, own=self.own):
+            if address.kind != "key":
+                return Identified(self.key(address), address)
+            if await self._calls.caller(address) is not None:
+                return Identified(address.value, address)
+            unknown_key = unknown_key or Identified(address.value, address)
+        return unknown_key
+
+    async def identify_call(self, conversation: Conversation) -> Identified | None:
+        """The caller of a finished conversation."""
+        named = tuple(conversation.variables.get(name, "") for name in self._variables)
+        return await self.identify(evolve(conversation.hints, variables=tuple(filter(None, named))))
+
+    def own_numbers(self, conversation: Conversation) -> list[str]:
+        """The number of our side that a conversation names, if it is new."""
+        address = parse(conversation.hints.agent_number, self._region)
+        known = address is None or address.kind != "tel" or address.value in self.own
+        return [] if address is None or known else [address.value]
+
+    async def find(self, text: str) -> Caller | None:
+        """The caller that an operator means: a number in E.164, a user id or a caller key."""
+        address = parse(text, self._region)
+        if address is None:
+            return None
+        known = await self._calls.caller(address)
+        return known or await self._calls.caller(Address("key", self.key(address)))
+
+    def address(self, text: str) -> Address | None:
+        """The address that an operator wrote."""
+        return parse(text, self._region)

@@ -1,0 +1,184 @@
+"""Durable background work: what a job is, how it can end, when it is tried again, and where jobs live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias
+
+from attrs import frozen
+
+from elaaoms.database import Transaction
+
+RETRY_DELAYS_S = (60.0, 300.0, 1800.0)  # after a transient failure: 1, 5 and 30 minutes
+BLOCKED_PAUSE_S = 300.0  # how long a job waits for a provider that refuses everything
+
+Write: TypeAlias = Callable[[Transaction], None]
+
+
+class State(StrEnum):
+    """A job's state; one that must wait is `available` with a later `run_at`."""
+
+    AVAILABLE = "available"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@frozen(kw_only=True)
+class Job:
+    """One row of the queue; times are unix seconds, `errors` is one entry for each failed attempt."""
+
+    id: int
+    kind: str
+    args: Mapping[str, Any]
+    state: State
+    attempt: int
+    max_attempts: int
+    run_at: float
+    lock: str | None
+    unique_key: str | None
+    errors: tuple[Mapping[str, Any], ...]
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+
+
+@frozen(kw_only=True)
+class NewJob:
+    """A job to enqueue. Jobs with the same `lock` run one at a time and in order; a job whose kind
+    and `unique_key` stand in the queue already, unfinished, is not added again."""
+
+    kind: str
+    args: Mapping[str, Any]
+    lock: str | None = None
+    unique_key: str | None = None
+
+
+# -- outcomes: what a handler returns or raises, and the worker writes once ---------
+
+
+def _nothing(_: Transaction) -> None:
+    return None
+
+
+@frozen
+class Done:
+    """The job did its work; `write` is committed in the transaction that completes the job."""
+
+    write: Write = _nothing
+
+
+@frozen
+class Retry:
+    """The job met a transient failure. `after_s` is what the other side asked for, if it did."""
+
+    reason: str
+    after_s: float | None = None
+
+
+@frozen
+class Failed:
+    """Trying again would change nothing; the job is kept for a person to look at."""
+
+    reason: str
+
+
+@frozen
+class Blocked:
+    """A provider refuses everything: the job waits, its attempt is not counted."""
+
+    provider: str
+    reason: str
+
+
+@frozen
+class Released:
+    """The process stops: the job goes back as it was, its attempt is not counted."""
+
+
+Outcome: TypeAlias = Done | Retry | Failed | Blocked | Released
+
+
+@frozen
+class Schedule:
+    """When a job is tried again: `delays_s[n]` seconds after its failed attempt n + 1."""
+
+    delays_s: tuple[float, ...] = RETRY_DELAYS_S
+
+    @property
+    def max_attempts(self) -> int:
+        return len(self.delays_s) + 1
+
+    def delay(self, attempt: int, asked_s: float | None = None) -> float:
+        """Seconds to wait after failed attempt number `attempt` (from 1); a longer request is honoured."""
+        own = self.delays_s[attempt - 1] if attempt <= len(self.delays_s) else 0.0
+        return max(own, asked_s or 0.0)
+
+
+class JobQueue(Protocol):
+    """The queue as the worker and the operator use it. `now` is unix seconds."""
+
+    def enqueue(self, transaction: Transaction, job: NewJob, *, now: float) -> int:
+        """Add a job within a transaction; the id of the unfinished twin if there is one.
+        Call `announce()` once the transaction is committed."""
+        ...
+
+    def announce(self) -> None:
+        """Say that a job may have become due."""
+        ...
+
+    async def wait(self, timeout_s: float) -> None:
+        """Sleep until `announce()` or the timeout."""
+        ...
+
+    async def rescue(self, *, now: float) -> int:
+        """Hand back what was running when the last process died; the attempt stays counted."""
+        ...
+
+    async def claim(self, *, now: float) -> Job | None:
+        """Take the oldest due job whose lock is free and mark it running."""
+        ...
+
+    async def settle(self, job: Job, outcome: Outcome, *, now: float) -> Job | None:
+        """Write a claimed job's outcome once; None if the job is no longer ours to settle."""
+        ...
+
+    async def next_due(self, *, now: float) -> float | None:
+        """The earliest `run_at` later than `now`."""
+        ...
+
+    async def get(self, job_id: int) -> Job:
+        """One job; NotFound."""
+        ...
+
+    async def page(
+        self, *, state: State | None = None, limit: int = 50, before: int | None = None
+    ) -> list[Job]:
+        """Jobs, newest first, `before` an id."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many jobs are in each state."""
+        ...
+
+    async def oldest_due(self) -> float | None:
+        """`run_at` of the available job that has waited longest."""
+        ...
+
+    async def retry(self, job_id: int, *, now: float) -> Job:
+        """Make a failed or cancelled job (or a waiting one) due now with fresh attempts."""
+        ...
+
+    async def retry_failed(self, *, now: float) -> int:
+        """`retry` for everything failed; how many."""
+        ...
+
+    async def cancel(self, job_id: int, *, now: float) -> Job:
+        """Give up a job that is not running."""
+        ...
+
+    async def prune(self, *, finished_before: float) -> int:
+        """Delete completed and cancelled jobs; failed ones wait for a person."""
+        ...

@@ -1,0 +1,283 @@
+"""The job queue as a table beside the data, so that a job and its effect are one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import assert_never
+
+from attrs import evolve
+
+from elaaoms.database import Database, Row, Transaction
+from elaaoms.errors import Conflicting, NotFound
+from elaaoms.jobs import (
+    BLOCKED_PAUSE_S,
+    Blocked,
+    Done,
+    Failed,
+    Job,
+    NewJob,
+    Outcome,
+    Released,
+    Retry,
+    Schedule,
+    State,
+)
+
+_INSERT = """
+INSERT INTO jobs (kind, args, max_attempts, run_at, lock, unique_key, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (kind, unique_key) WHERE state IN ('available', 'running') AND unique_key IS NOT NULL DO NOTHING
+RETURNING id
+"""
+
+# A lock is free for a job when nothing else under it runs and nothing older under it waits.
+_CLAIM = """
+UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = :now
+WHERE id = (
+    SELECT id FROM jobs AS due
+    WHERE state = 'available' AND run_at <= :now AND NOT EXISTS (
+        SELECT 1 FROM jobs AS other
+        WHERE other.lock = due.lock AND other.state IN ('available', 'running')
+          AND (other.id < due.id OR other.state = 'running')
+    )
+    ORDER BY run_at, id LIMIT 1
+)
+RETURNING *
+"""
+
+_SETTLE = """
+UPDATE jobs SET state = :state, attempt = :attempt, run_at = :run_at, errors = :errors, finished_at = :finished_at
+WHERE id = :id AND state = 'running' AND attempt = :claimed
+"""
+
+_RETRY = """
+UPDATE jobs SET state = 'available', attempt = 0, run_at = :now, finished_at = NULL, started_at = NULL
+"""
+
+
+class SQLiteJobQueue:
+    """The `JobQueue` in our SQLite database; every change wakes whoever waits."""
+
+    def __init__(self, database: Database, schedule: Schedule) -> None:
+        self._database = database
+        self._schedule = schedule
+        self._changed = asyncio.Event()
+
+    def enqueue(self, transaction: Transaction, job: NewJob, *, now: float) -> int:
+        args = json.dumps(job.args, ensure_ascii=False, sort_keys=True)
+        values = (job.kind, args, self._schedule.max_attempts, now, job.lock, job.unique_key, now)
+        row = transaction.execute(_INSERT, values).fetchone()
+        if row is None:
+            row = transaction.execute(
+                "SELECT id FROM jobs WHERE kind = ? AND unique_key = ? AND state IN ('available', 'running')",
+                (job.kind, job.unique_key),
+            ).fetchone()
+        return int(row["id"])
+
+    def announce(self) -> None:
+        self._changed.set()
+
+    async def wait(self, timeout_s: float) -> None:
+        # Cleared here, before the worker looks again: what is announced while it looks is not missed.
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._changed.clear()
+
+    async def rescue(self, *, now: float) -> int:
+        def transaction(connection: Transaction) -> int:
+            rows = connection.execute("SELECT * FROM jobs WHERE state = 'running'").fetchall()
+            for row in rows:
+                job = _job(row)
+                spent = job.attempt >= job.max_attempts
+                values = {
+                    "id": job.id,
+                    "state": State.FAILED if spent else State.AVAILABLE,
+                    "attempt": job.attempt,
+                    "claimed": job.attempt,
+                    "run_at": now,
+                    "errors": _errors(job, "the process ended while the job ran", now),
+                    "finished_at": now if spent else None,
+                }
+                connection.execute(_SETTLE, values)
+            return len(rows)
+
+        rescued = await self._database.write(transaction)
+        self.announce()
+        return rescued
+
+    async def claim(self, *, now: float) -> Job | None:
+        if not await self._database.fetch(
+            "SELECT 1 FROM jobs WHERE state = 'available' AND run_at <= ? LIMIT 1", (now,)
+        ):
+            return None  # an idle queue costs no write
+        row = await self._database.write(lambda c: c.execute(_CLAIM, {"now": now}).fetchone())
+        return None if row is None else _job(row)
+
+    async def settle(self, job: Job, outcome: Outcome, *, now: float) -> Job | None:
+        settled = self._settled(job, outcome, now)
+        values = {
+            "id": job.id,
+            "state": settled.state,
+            "attempt": settled.attempt,
+            "claimed": job.attempt,
+            "run_at": settled.run_at,
+            "errors": json.dumps(settled.errors, ensure_ascii=False),
+            "finished_at": settled.finished_at,
+        }
+
+        def transaction(connection: Transaction) -> bool:
+            ours = connection.execute(_SETTLE, values).rowcount == 1
+            if ours and isinstance(outcome, Done):
+                outcome.write(connection)
+            return ours
+
+        ours = await self._database.write(transaction)
+        self.announce()
+        return settled if ours else None
+
+    def _settled(self, job: Job, outcome: Outcome, now: float) -> Job:
+        match outcome:
+            case Done():
+                return evolve(job, state=State.COMPLETED, finished_at=now)
+            case Failed(reason):
+                return evolve(
+                    job, state=State.FAILED, finished_at=now, errors=(*job.errors, _error(job, reason, now))
+                )
+            case Retry(reason, after_s):
+                errors = (*job.errors, _error(job, reason, now))
+                if job.attempt >= job.max_attempts:
+                    return evolve(job, state=State.FAILED, finished_at=now, errors=errors)
+                run_at = now + self._schedule.delay(job.attempt, after_s)
+                return evolve(job, state=State.AVAILABLE, run_at=run_at, errors=errors)
+            case Blocked(provider, reason):
+                entry = _error(job, f"{provider} is blocked: {reason}", now)
+                errors = (
+                    job.errors
+                    if job.errors and job.errors[-1]["reason"] == entry["reason"]
+                    else (*job.errors, entry)
+                )
+                run_at = now + BLOCKED_PAUSE_S
+                return evolve(
+                    job, state=State.AVAILABLE, attempt=job.attempt - 1, run_at=run_at, errors=errors
+                )
+            case Released():
+                return evolve(job, state=State.AVAILABLE, attempt=job.attempt - 1, run_at=now)
+            case _:
+                assert_never(outcome)
+
+    async def next_due(self, *, now: float) -> float | None:
+        rows = await self._database.fetch(
+            "SELECT min(run_at) AS due FROM jobs WHERE state = 'available' AND run_at > ?", (now,)
+        )
+        return rows[0]["due"]  # type: ignore[no-any-return]
+
+    async def get(self, job_id: int) -> Job:
+        rows = await self._database.fetch("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        if not rows:
+            raise NotFound(f"there is no job {job_id}")
+        return _job(rows[0])
+
+    async def page(
+        self, *, state: State | None = None, limit: int = 50, before: int | None = None
+    ) -> list[Job]:
+        rows = await self._database.fetch(
+            "SELECT * FROM jobs WHERE (:state IS NULL OR state = :state) AND (:before IS NULL OR id < :before)"
+            " ORDER BY id DESC LIMIT :limit",
+            {"state": state, "before": before, "limit": limit},
+        )
+        return [_job(row) for row in rows]
+
+    async def counts(self) -> Mapping[str, int]:
+        rows = await self._database.fetch("SELECT state, count(*) AS n FROM jobs GROUP BY state")
+        return {state.value: 0 for state in State} | {row["state"]: row["n"] for row in rows}
+
+    async def oldest_due(self) -> float | None:
+        rows = await self._database.fetch("SELECT min(run_at) AS due FROM jobs WHERE state = 'available'")
+        return rows[0]["due"]  # type: ignore[no-any-return]
+
+    async def retry(self, job_id: int, *, now: float) -> Job:
+        def transaction(connection: Transaction) -> Job:
+            job = _existing(connection, job_id)
+            if job.state in (State.RUNNING, State.COMPLETED):
+                raise Conflicting(f"job {job_id} is {job.state}")
+            try:
+                connection.execute(f"{_RETRY} WHERE id = :id", {"id": job_id, "now": now})
+            except sqlite3.IntegrityError as error:
+                raise Conflicting(f"the work of job {job_id} is queued again already") from error
+            return _existing(connection, job_id)
+
+        job = await self._database.write(transaction)
+        self.announce()
+        return job
+
+    async def retry_failed(self, *, now: float) -> int:
+        def transaction(connection: Transaction) -> int:
+            # Where the same work failed twice, or is queued again, one row is enough.
+            sql = f"""{_RETRY} WHERE state = 'failed' AND (unique_key IS NULL OR (
+                id = (SELECT max(id) FROM jobs AS t
+                      WHERE t.kind = jobs.kind AND t.unique_key = jobs.unique_key AND t.state = 'failed')
+                AND NOT EXISTS (SELECT 1 FROM jobs AS u WHERE u.kind = jobs.kind
+                      AND u.unique_key = jobs.unique_key AND u.state IN ('available', 'running'))))"""
+            return connection.execute(sql, {"now": now}).rowcount
+
+        count = await self._database.write(transaction)
+        self.announce()
+        return count
+
+    async def cancel(self, job_id: int, *, now: float) -> Job:
+        def transaction(connection: Transaction) -> Job:
+            job = _existing(connection, job_id)
+            if job.state not in (State.AVAILABLE, State.FAILED):
+                raise Conflicting(f"job {job_id} is {job.state}")
+            connection.execute(
+                "UPDATE jobs SET state = 'cancelled', finished_at = ? WHERE id = ?", (now, job_id)
+            )
+            return _existing(connection, job_id)
+
+        job = await self._database.write(transaction)
+        self.announce()
+        return job
+
+    async def prune(self, *, finished_before: float) -> int:
+        return await self._database.write(
+            lambda c: (
+                c.execute(
+                    "DELETE FROM jobs WHERE state IN ('completed', 'cancelled') AND finished_at < ?",
+                    (finished_before,),
+                ).rowcount
+            )
+        )
+
+
+def _existing(connection: Transaction, job_id: int) -> Job:
+    row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    return _job(row)
+
+
+def _job(row: Row) -> Job:
+    values = dict(row)
+    return Job(
+        **values
+        | {
+            "args": json.loads(values["args"]),
+            "errors": tuple(json.loads(values["errors"])),
+            "state": State(values["state"]),
+        }
+    )
+
+
+def _error(job: Job, reason: str, now: float) -> dict[str, object]:
+    return {"attempt": job.attempt, "at": now, "reason": reason[:500]}
+
+
+def _errors(job: Job, reason: str, now: float) -> str:
+    return json.dumps((*job.errors, _error(job, reason, now)), ensure_ascii=False)

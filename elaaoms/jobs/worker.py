@@ -1,0 +1,158 @@
+"""The worker: claims what is due, runs its handler, and writes the outcome once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from elaaoms.errors import (
+    NotFound,
+    ProviderBlocked,
+    ServiceRejected,
+    ServiceUnavailable,
+    StorageFailed,
+    StorageUnavailable,
+    Unreadable,
+)
+from elaaoms.jobs import Blocked, Done, Failed, Job, JobQueue, Outcome, Released, Retry
+
+Handler: TypeAlias = Callable[[Job], Awaitable[Outcome]]
+
+LOOK_AGAIN_S = 60.0  # at the latest, so that a jump of the clock delays a job by no more
+SLOW_S = 60.0  # a job that runs longer is logged as slow and goes on
+_SETTLE_DELAYS_S = (0.2, 1.0, 5.0, 15.0)  # between attempts to write an outcome; the last one repeats
+
+log = logging.getLogger("elaaoms.jobs")
+
+
+class Worker:
+    """Run up to `concurrency` jobs at once until told to stop.
+
+    `blocked` names the providers that refuse everything, with the reason, until they answer again.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        handlers: Mapping[str, Handler],
+        *,
+        concurrency: int,
+        clock: Callable[[], float],
+        grace_s: float = 20.0,
+    ) -> None:
+        self._queue = queue
+        self._handlers = handlers
+        self._concurrency = concurrency
+        self._clock = clock
+        self._grace_s = grace_s
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.blocked: dict[str, str] = {}
+        self.turned_at = 0.0  # monotonic; the last time the loop looked at the queue
+
+    @property
+    def running(self) -> int:
+        """How many jobs run at the moment."""
+        return len(self._tasks)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then wait `grace_s` seconds and hand back what is unfinished."""
+        async with asyncio.TaskGroup() as group:
+            stopper = group.create_task(self._wake_on(stop), name="worker-stop")
+            while not stop.is_set():
+                self.turned_at = asyncio.get_running_loop().time()
+                pause = await self._start_due(group)
+                await self._queue.wait(pause)
+            await stopper
+            if self._tasks:
+                _, late = await asyncio.wait(self._tasks, timeout=self._grace_s)
+                for task in late:
+                    task.cancel()
+
+    async def _wake_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._queue.announce()
+
+    async def _start_due(self, group: asyncio.TaskGroup) -> float:
+        """Start what is due and free; seconds until it is worth looking again."""
+        try:
+            while len(self._tasks) < self._concurrency:
+                job = await self._queue.claim(now=self._clock())
+                if job is None:
+                    break
+                task = group.create_task(self._work(job), name=f"job-{job.id}")
+                self._tasks.add(task)
+                task.add_done_callback(self._finished)
+            due = await self._queue.next_due(now=self._clock())
+        except StorageUnavailable as error:
+            log.warning("the queue cannot be read now: %s", error)
+            return 5.0
+        return LOOK_AGAIN_S if due is None else min(LOOK_AGAIN_S, max(0.0, due - self._clock()))
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._queue.announce()
+
+    async def _work(self, job: Job) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        slow = loop.call_later(SLOW_S, log.warning, "job %d (%s) is slow, it goes on", job.id, job.kind)
+        try:
+            outcome = await self._outcome(job)
+            settled = await self._settle(job, outcome)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._settle(job, Released()))
+            raise
+        finally:
+            slow.cancel()
+        took = loop.time() - started
+        state = "settled elsewhere" if settled is None else settled
+        log.info("job %d %s attempt=%d %s in %.0f ms", job.id, job.kind, job.attempt, state, took * 1000)
+
+    async def _outcome(self, job: Job) -> Outcome:
+        handler = self._handlers.get(job.kind)
+        if handler is None:
+            return Failed(f"nothing handles jobs of kind {job.kind!r}")
+        try:
+            outcome = await handler(job)
+        except ServiceUnavailable as error:
+            return Retry(str(error), error.retry_after)
+        except StorageUnavailable as error:
+            return Retry(str(error), error.retry_after)
+        except TimeoutError:
+            return Retry("it took too long")
+        except ProviderBlocked as error:
+            self.blocked[error.provider] = str(error)
+            return Blocked(error.provider, str(error))
+        except (ServiceRejected, Unreadable, NotFound) as error:
+            return Failed(str(error))
+        except StorageFailed:
+            raise  # nothing can be trusted any more: the process ends
+        except Exception as error:
+            log.exception("job %d (%s) raised", job.id, job.kind)
+            return Retry(f"a bug: {type(error).__name__}")
+        if isinstance(outcome, Blocked):
+            self.blocked[outcome.provider] = outcome.reason
+        return outcome
+
+    async def _settle(self, job: Job, outcome: Outcome) -> str | None:
+        """Write the outcome, for as long as the database takes; the state that the job is in."""
+        delays = iter(_SETTLE_DELAYS_S)
+        delay = 0.0
+        while True:
+            try:
+                settled = await self._queue.settle(job, outcome, now=self._clock())
+            except StorageUnavailable as error:
+                delay = next(delays, delay)
+                log.warning("job %d cannot be settled now: %s", job.id, error)
+                await asyncio.sleep(delay)
+            except StorageFailed:
+                raise
+            except Exception as error:
+                if not isinstance(outcome, Done):
+                    raise
+                log.exception("job %d (%s) could not write its result", job.id, job.kind)
+                outcome = Retry(f"a bug while writing: {type(error).__name__}")
+            else:
+                return None if settled is None else str(settled.state)

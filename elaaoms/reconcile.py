@@ -1,0 +1,280 @@
+"""Decide what new facts do to what is known: nothing is merged that differs in a number, a date, a name or a no."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import TypeAlias, assert_never
+
+from attrs import evolve, frozen
+
+from elaaoms.memory import Fact, Heard, Memory, Revision, Status
+from elaaoms.words import denies, names, stems, values
+
+DUPLICATE_THRESHOLD = 0.85  # share of stems in common that nominates two texts as the same
+SHARE_IMPORTANCE = 8  # from here on every agent may know
+
+# Attributes that do not change by themselves: a different value, said without a word of change,
+# contradicts the old one. For all others the newest value holds.
+_STABLE = frozenset(
+    {
+        "name",
+        "birth_date",
+        "account",
+        "policy",
+        "customer_number",
+        "membership",
+        "allergy",
+        "likes",
+        "customer_since",
+    }
+)
+_MENTIONED = "mentioned"  # the value of an order that was only spoken about
+
+
+@frozen
+class Add:
+    """Nothing like it is known."""
+
+
+@frozen
+class Reinforce:
+    """It is known already; with `refine` the new words say more and take the place of the old."""
+
+    memory: Memory
+    refine: bool = False
+
+
+@frozen
+class Supersede:
+    """The caller changed it: the old memories end where the new one begins."""
+
+    memories: tuple[Memory, ...]
+
+
+@frozen
+class Conflict:
+    """Both cannot be true, and nothing says which one is: both stand, linked."""
+
+    memory: Memory
+
+
+Decision: TypeAlias = Add | Reinforce | Supersede | Conflict
+
+
+class _Relation(StrEnum):
+    SAME = "same"
+    MORE = "more"  # the new value says more
+    LESS = "less"  # the new value says less
+    OTHER = "other"
+
+
+@frozen(kw_only=True)
+class Policy:
+    """The two numbers an operator may set ([memory] in elaaoms.toml)."""
+
+    duplicate_threshold: float = DUPLICATE_THRESHOLD
+    share_importance: int = SHARE_IMPORTANCE
+
+
+def _candidates(heard: Heard, memories: Iterable[Memory]) -> list[Memory]:
+    """The active memories that a fact may touch."""
+    if heard.source == "operator":
+        return []
+    return [
+        memory for memory in memories if memory.status is Status.ACTIVE and memory.slot == heard.fact.slot
+    ]
+
+
+def decide(heard: Heard, known: Sequence[Memory], policy: Policy) -> Decision:
+    """What one fact does to the active memories of its slot (or to those without one)."""
+    if heard.source == "operator":
+        return Add()  # whoever runs elaaoms said it; it is kept as it was said
+    fact = heard.fact
+    if fact.slot:
+        return _by_slot(heard, known)
+    return _by_text(fact, known, policy)
+
+
+def _by_slot(heard: Heard, holders: Sequence[Memory]) -> Decision:
+    fact = heard.fact
+    if not holders:
+        return Add()
+    for memory in reversed(holders):
+        match _relation(memory.value, fact.value):
+            case _Relation.SAME | _Relation.LESS:
+                others = tuple(other for other in holders if other.id != memory.id)
+                return Supersede(others) if fact.changes and others else Reinforce(memory)
+            case _Relation.MORE:
+                return Reinforce(memory, refine=True)
+            case _Relation.OTHER:
+                continue
+    stable = fact.slot.partition(":")[0] in _STABLE
+    unordered = any(memory.conversation_id == heard.conversation_id for memory in holders)
+    if not fact.changes and (stable or unordered):
+        return Conflict(holders[-1])
+    return Supersede(tuple(holders))
+
+
+def _relation(old: str, new: str) -> _Relation:
+    if old == new:
+        return _Relation.SAME
+    if new == _MENTIONED:
+        return _Relation.LESS
+    if old == _MENTIONED:
+        return _Relation.MORE
+    old_words, new_words = old.split(), new.split()
+    if new_words[: len(old_words)] == old_words:
+        return _Relation.MORE
+    if old_words[: len(new_words)] == new_words:
+        return _Relation.LESS
+    return _Relation.OTHER
+
+
+def _by_text(fact: Fact, candidates: Sequence[Memory], policy: Policy) -> Decision:
+    new = frozenset(stems(fact.content))
+    nominated = None
+    best = 0.0
+    for memory in candidates:
+        old = frozenset(stems(memory.content))
+        overlap = len(new & old) / len(new | old) if new | old else 0.0
+        if memory.category == fact.category and overlap >= max(best, policy.duplicate_threshold):
+            nominated, best = memory, overlap
+    if nominated is None:
+        return Add()
+    if denies(fact.content) != denies(nominated.content):
+        return Supersede((nominated,)) if fact.changes else Conflict(nominated)
+    if not may_merge(nominated.content, fact.content):
+        return Supersede((nominated,)) if fact.changes else Add()
+    return Reinforce(nominated)
+
+
+def may_merge(old: str, new: str) -> bool:
+    """Whether no veto stands against taking two similar texts for the same: values, names and negation agree."""
+    old_names, new_names = names(old), names(new)
+    return (
+        values(old) == values(new)
+        and denies(old) == denies(new)
+        and not (old_names - new_names and new_names - old_names)
+    )
+
+
+def learn(heard: Sequence[Heard], known: Sequence[Memory], owner: str, *, policy: Policy) -> Revision:
+    """Apply facts one after the other to an owner's memories (of every status).
+
+    Applying all facts of an owner to nothing, in the order of hearing, gives the same memories as
+    applying them call by call.
+    """
+    memories = {memory.id: memory for memory in known}
+    changed: dict[str, None] = {}
+    effects: dict[str, tuple[str, str]] = {}
+
+    def put(*new: Memory) -> None:
+        for memory in new:
+            memories[memory.id] = memory
+            changed[memory.id] = None
+
+    for item in heard:
+        active = _candidates(item, memories.values())
+        decision = decide(item, active, policy)
+        match decision:
+            case Add():
+                memory, effect = _born(item, owner, policy), "added"
+            case Reinforce(old, refine):
+                memory, effect = (
+                    _reinforced(old, item, policy, refine=refine),
+                    "refined" if refine else "reinforced",
+                )
+            case Supersede(olds):
+                holder = next(
+                    (m for m in active if m.slot == item.fact.slot and m.value == item.fact.value), None
+                )
+                memory = _born(item, owner, policy) if holder is None else _reinforced(holder, item, policy)
+                effect = "superseded"
+                for old in olds:
+                    put(
+                        evolve(
+                            old, status=Status.SUPERSEDED, superseded_by=memory.id, valid_until=item.heard_at
+                        )
+                    )
+                    put(
+                        *(
+                            evolve(m, conflict_with=None)
+                            for m in memories.values()
+                            if m.conflict_with == old.id
+                        )
+                    )
+                memory = evolve(memory, conflict_with=None)
+            case Conflict(other):
+                memory, effect = evolve(_born(item, owner, policy), conflict_with=other.id), "conflicted"
+                put(evolve(other, conflict_with=memory.id))
+            case _:
+                assert_never(decision)
+        put(memory)
+        effects[item.key] = (memory.id, effect)
+    return Revision(memories=tuple(memories[id_] for id_ in changed), effects=effects)
+
+
+def fact_key(conversation_id: str | None, fact: Fact) -> str:
+    """The same fact of the same conversation has the same key however often it is extracted."""
+    parts = (conversation_id or "", fact.category.value, fact.slot, fact.value or fact.content.casefold())
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def _born(heard: Heard, owner: str, policy: Policy) -> Memory:
+    fact = heard.fact
+    return Memory(
+        id="mem_" + hashlib.sha256(f"{owner}\x1f{heard.key}".encode()).hexdigest()[:24],
+        owner=owner,
+        agent_id=None if fact.importance >= policy.share_importance else heard.agent_id,
+        heard_by=(heard.agent_id,) if heard.agent_id else (),
+        conversation_id=heard.conversation_id,
+        category=fact.category,
+        content=fact.content,
+        importance=fact.importance,
+        confidence=fact.confidence,
+        source_quote=fact.quote,
+        turn=fact.turn,
+        event_date=fact.event_date,
+        slot=fact.slot,
+        value=fact.value,
+        topic=fact.topic,
+        valid_from=heard.heard_at,
+        valid_until=None,
+        status=Status.ACTIVE,
+        superseded_by=None,
+        conflict_with=None,
+        reinforcements=0,
+        first_heard=heard.heard_at,
+        last_heard=heard.heard_at,
+    )
+
+
+def _reinforced(old: Memory, heard: Heard, policy: Policy, *, refine: bool = False) -> Memory:
+    fact = heard.fact
+    importance = max(old.importance, fact.importance)
+    heard_by = old.heard_by
+    if heard.agent_id and heard.agent_id not in heard_by:
+        heard_by = (*heard_by, heard.agent_id)
+    memory = evolve(
+        old,
+        reinforcements=old.reinforcements + 1,
+        last_heard=max(old.last_heard, heard.heard_at),
+        importance=importance,
+        confidence=max(old.confidence, fact.confidence),
+        agent_id=None if importance >= policy.share_importance else old.agent_id,
+        heard_by=heard_by,
+    )
+    if not refine:
+        return memory
+    return evolve(
+        memory,
+        content=fact.content,
+        value=fact.value,
+        source_quote=fact.quote,
+        turn=fact.turn,
+        conversation_id=heard.conversation_id,
+        event_date=fact.event_date or old.event_date,
+        topic=fact.topic or old.topic,
+    )

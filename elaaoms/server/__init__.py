@@ -1,0 +1,59 @@
+"""The HTTP server: the table of routes, public and admin, with what each demands of its caller."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from aiohttp import web
+
+from elaaoms.server import api, hooks
+from elaaoms.server.border import Auth, Route, Services, border, serve, sign_off
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+PUBLIC = (
+    Route("POST", "/webhook/post-call", hooks.post_call, Auth.SIGNED),
+    Route(
+        "POST", "/webhook/client-data", hooks.client_data, Auth.TOOL, limit=64 * KIB, fallback=hooks.stranger
+    ),
+    Route(
+        "POST",
+        "/webhook/search-memory",
+        hooks.search_memory,
+        Auth.TOOL,
+        limit=64 * KIB,
+        fallback=hooks.not_now,
+    ),
+    Route("GET", "/health", hooks.health, Auth.NONE),
+    Route("POST", "/echo", hooks.echo, Auth.NONE, limit=64 * KIB),
+)
+
+ADMIN = (
+    Route("GET", "/health", hooks.health, Auth.NONE),
+    Route("GET", "/api/memories", api.list_memories, Auth.ADMIN),
+    Route("POST", "/api/memories", api.add_memory, Auth.ADMIN, limit=64 * KIB),
+    Route("POST", "/api/memories/import", api.import_memories, Auth.ADMIN, limit=64 * MIB),
+    Route("GET", "/api/memories/{id}", api.show_memory, Auth.ADMIN),
+    Route("GET", "/api/callers", api.list_callers, Auth.ADMIN),
+    Route("GET", "/api/callers/{caller}", api.show_caller, Auth.ADMIN),
+    Route("GET", "/api/calls", api.list_calls, Auth.ADMIN),
+    Route("GET", "/api/calls/{conversation_id}", api.show_call, Auth.ADMIN),
+    Route("GET", "/api/jobs", api.list_jobs, Auth.ADMIN),
+    Route("POST", "/api/jobs/retry", api.retry_failed, Auth.ADMIN),
+    Route("GET", "/api/jobs/{id}", api.show_job, Auth.ADMIN),
+    Route("POST", "/api/jobs/{id}/retry", api.retry_job, Auth.ADMIN),
+    Route("POST", "/api/jobs/{id}/cancel", api.cancel_job, Auth.ADMIN),
+)
+
+
+def make_app(services: Services, routes: tuple[Route, ...]) -> web.Application:
+    """An application that serves `routes`; every answer carries a request id, every error the wrapper."""
+    app = web.Application(middlewares=[border(services)])
+    app.on_response_prepare.append(partial(sign_off, services))
+    for route in routes:
+        app.router.add_route(route.method, route.path, partial(serve, services, route))
+    return app
+
+
+__all__ = ["ADMIN", "PUBLIC", "Services", "make_app"]

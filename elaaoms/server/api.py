@@ -1,0 +1,285 @@
+"""The admin API: memories, callers, calls and jobs, for the operator alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from aiohttp import web
+from attrs import field, frozen
+from attrs.validators import and_, ge, le, max_len, min_len, optional
+
+from elaaoms import strict, views
+from elaaoms.directory import Identified
+from elaaoms.errors import NotFound, Unreadable
+from elaaoms.ingest import Statement
+from elaaoms.jobs import State
+from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
+from elaaoms.rank import rank
+from elaaoms.server.border import Services, success
+from elaaoms.webhooks import clean, parse_json
+
+E = TypeVar("E", bound=StrEnum)
+
+MAX_PAGE = 100
+_BODIES = strict.converter(forbid_extra_keys=True)
+
+
+@frozen(kw_only=True)
+class NewMemory:
+    """What an operator says about a caller; `key` makes saying it again harmless."""
+
+    caller: str = field(validator=and_(min_len(1), max_len(256)))
+    content: str = field(validator=and_(min_len(1), max_len(MAX_CONTENT)))
+    category: Category = Category.FACTUAL
+    importance: int = field(default=5, validator=and_(ge(1), le(10)))
+    agent_id: str | None = field(default=None, validator=optional(max_len(200)))
+    event_date: str | None = None
+    key: str | None = field(default=None, validator=optional(max_len(256)))
+
+
+# -- memories -----------------------------------------------------------------------
+
+
+async def list_memories(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """A page of memories, newest first; with `q` the caller's memories by relevance."""
+    query = _query(request, "caller", "q", "agent", "conversation", "category", "status", "limit", "after")
+    limit = _limit(query)
+    category, status = _choice(query, "category", Category), _choice(query, "status", Status)
+    owner = None
+    if "caller" in query:
+        known = await services.directory.find(query["caller"])
+        if known is None:
+            return success(request, "no such caller", {"memories": [], "next": None})
+        owner = known.caller
+    if "q" in query:
+        if owner is None:
+            raise Unreadable("q needs a caller, whose memories are searched @ query.caller")
+        found = await services.memories.active(owner)
+        agent = query.get("agent")
+        visible = [m for m in found if agent is None or m.known_to(agent)]
+        ranked = rank(query["q"], [m for m in visible if category in (None, m.category)], limit=limit)
+        page = await _with_evidence(services, [entry.memory for entry in ranked])
+        memories = [shown | {"relevance": entry.relevance} for shown, entry in zip(page, ranked, strict=True)]
+        return success(request, f"{len(memories)} memories", {"memories": memories, "next": None})
+    page_of = await services.memories.page(
+        owner=owner,
+        agent_id=query.get("agent"),
+        conversation_id=query.get("conversation"),
+        category=category,
+        status=status,
+        limit=limit,
+        after=query.get("after"),
+    )
+    memories = await _with_evidence(services, page_of)
+    following = page_of[-1].id if len(page_of) == limit else None
+    return success(request, f"{len(memories)} memories", {"memories": memories, "next": following})
+
+
+async def show_memory(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """One memory with its evidence."""
+    memory = await services.memories.get(request.match_info["id"])
+    return success(request, "found", (await _with_evidence(services, [memory]))[0])
+
+
+async def _with_evidence(services: Services, memories: list[Memory]) -> list[dict[str, Any]]:
+    evidence = await services.memories.evidence([memory.id for memory in memories])
+    return [views.memory(memory, evidence[memory.id]) for memory in memories]
+
+
+async def add_memory(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Remember what the operator says."""
+    new = strict.structure(_BODIES, parse_json(body), NewMemory)
+    who, statement = _statement(services, new, "$")
+    await services.ingest.state(who, [statement])
+    found = await services.memories.page(owner=who.caller, fact_key=statement.key, limit=1)
+    return success(request, "remembered", (await _with_evidence(services, found))[0])
+
+
+async def import_memories(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Remember many, given as JSON lines; either all lines are sound or nothing is imported."""
+    statements: dict[Identified, list[Statement]] = defaultdict(list)
+    problems = []
+    count = 0
+    for number, line in enumerate(body.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            who, statement = _statement(
+                services,
+                strict.structure(_BODIES, parse_json(line), NewMemory, f"line {number}"),
+                f"line {number}",
+            )
+        except Unreadable as error:
+            problems.append(str(error) if "line" in str(error) else f"{error} @ line {number}")
+            continue
+        statements[who].append(statement)
+        count += 1
+    if problems:
+        more = f"; and {len(problems) - 20} more lines" if len(problems) > 20 else ""
+        raise Unreadable("; ".join(problems[:20]) + more)
+    imported = 0
+    for who, said in statements.items():
+        imported += await services.ingest.state(who, said)
+    data = {"lines": count, "imported": imported, "unchanged": count - imported, "callers": len(statements)}
+    return success(request, f"{imported} memories imported", data)
+
+
+def _statement(services: Services, new: NewMemory, root: str) -> tuple[Identified, Statement]:
+    address = services.directory.address(new.caller)
+    if address is None:
+        raise Unreadable(f"not a phone number, user id or caller key @ {root}.caller")
+    content = " ".join(clean(new.content).split())
+    if not content:
+        raise Unreadable(f"the content is blank @ {root}.content")
+    day = _event_date(new.event_date, root)
+    caller = services.directory.key(address)
+    heard_at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp() if day else services.clock()
+    digest = hashlib.sha256("\x1f".join(("operator", caller, new.key or content)).encode()).hexdigest()[:32]
+    fact = Fact(category=new.category, content=content, importance=new.importance, event_date=day)
+    return Identified(caller, address), Statement(
+        key=digest, fact=fact, heard_at=heard_at, agent_id=new.agent_id
+    )
+
+
+def _event_date(text: str | None, root: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).date()
+    except ValueError as error:
+        raise Unreadable(f"expected a date like 2026-11-02 @ {root}.event_date") from error
+
+
+# -- callers and calls -----------------------------------------------------------------
+
+
+async def list_callers(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """A page of callers."""
+    query = _query(request, "limit", "after")
+    limit = _limit(query)
+    callers = await services.calls.callers(limit=limit, after=query.get("after"))
+    following = callers[-1].caller if len(callers) == limit else None
+    data = {"callers": [views.caller(caller) for caller in callers], "next": following}
+    return success(request, f"{len(callers)} callers", data)
+
+
+async def show_caller(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """One caller, by number, user id or key."""
+    caller = await services.directory.find(request.match_info["caller"])
+    if caller is None:
+        raise NotFound("there is no such caller")
+    return success(request, "found", views.caller(caller))
+
+
+async def list_calls(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """A page of calls, newest first."""
+    query = _query(request, "caller", "agent", "limit", "after")
+    limit = _limit(query)
+    caller = None
+    if "caller" in query:
+        known = await services.directory.find(query["caller"])
+        if known is None:
+            return success(request, "no such caller", {"calls": [], "next": None})
+        caller = known.caller
+    calls = await services.calls.page(
+        caller=caller, agent_id=query.get("agent"), limit=limit, after=query.get("after")
+    )
+    following = calls[-1].conversation_id if len(calls) == limit else None
+    return success(
+        request, f"{len(calls)} calls", {"calls": [views.call(call) for call in calls], "next": following}
+    )
+
+
+async def show_call(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """One call, what arrived about it and what it taught us."""
+    call = await services.calls.get(request.match_info["conversation_id"])
+    events = await services.calls.events(call.conversation_id)
+    memories = await services.memories.page(conversation_id=call.conversation_id, limit=MAX_PAGE)
+    shown = views.call(call, events) | {"memories": await _with_evidence(services, memories)}
+    return success(request, "found", shown)
+
+
+# -- jobs ------------------------------------------------------------------------------
+
+
+async def list_jobs(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """A page of jobs, newest first, and how many there are in each state."""
+    query = _query(request, "state", "limit", "after")
+    limit = _limit(query)
+    before = _number(query["after"], "query.after") if "after" in query else None
+    jobs = await services.queue.page(state=_choice(query, "state", State), limit=limit, before=before)
+    following = str(jobs[-1].id) if len(jobs) == limit else None
+    data = {
+        "jobs": [views.job(job) for job in jobs],
+        "next": following,
+        "counts": dict(await services.queue.counts()),
+    }
+    return success(request, f"{len(jobs)} jobs", data)
+
+
+async def show_job(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """One job."""
+    return success(request, "found", views.job(await services.queue.get(_job_id(request))))
+
+
+async def retry_job(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Make a job due now, with fresh attempts."""
+    job = await services.queue.retry(_job_id(request), now=services.clock())
+    return success(request, "queued again", views.job(job))
+
+
+async def retry_failed(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Make every failed job due now."""
+    count = await services.queue.retry_failed(now=services.clock())
+    return success(request, f"{count} jobs queued again", {"retried": count})
+
+
+async def cancel_job(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Give up a job that is not running."""
+    job = await services.queue.cancel(_job_id(request), now=services.clock())
+    return success(request, "cancelled", views.job(job))
+
+
+# -- queries ---------------------------------------------------------------------------
+
+
+def _query(request: web.Request, *known: str) -> Mapping[str, str]:
+    """The query's parameters that are not empty; a misspelt one is refused, or it would filter nothing."""
+    unknown = sorted(set(request.query) - set(known))
+    if unknown:
+        raise Unreadable(f"unknown parameter, known are {', '.join(known)} @ query.{clean(unknown[0])[:40]}")
+    return {name: value for name, value in request.query.items() if value}
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    limit = _number(query.get("limit", "50"), "query.limit")
+    if not 1 <= limit <= MAX_PAGE:
+        raise Unreadable(f"expected 1 to {MAX_PAGE} @ query.limit")
+    return limit
+
+
+def _number(text: str, path: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Unreadable(f"expected a whole number @ {path}")
+    return int(text)
+
+
+def _choice(query: Mapping[str, str], name: str, cls: type[E]) -> E | None:
+    if name not in query:
+        return None
+    try:
+        return cls(query[name])
+    except ValueError as error:
+        raise Unreadable(f"expected one of {', '.join(cls)} @ query.{name}") from error
+
+
+def _job_id(request: web.Request) -> int:
+    text = request.match_info["id"]
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise NotFound("there is no such job")
+    return int(text)

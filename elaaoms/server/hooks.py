@@ -1,0 +1,138 @@
+"""The routes that ElevenLabs calls, and the two that tell whether we are there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+from aiohttp import web
+from attrs import asdict
+
+from elaaoms import __version__, strict
+from elaaoms.errors import StorageUnavailable
+from elaaoms.recall import Initiation, Search
+from elaaoms.recall import not_now as nothing_now
+from elaaoms.server.border import Refused, Services, failure, pieces, success, verifier_of
+from elaaoms.webhooks import AUDIO, Event, clean, parse_json
+
+T = TypeVar("T")
+
+MIB = 1 << 20
+WORKER_STALLED_S = 150.0  # the worker looks at the queue once a minute at least
+
+_REQUESTS = strict.converter(forbid_extra_keys=False)
+
+
+async def post_call(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Acknowledge an event once its bytes are on the disk and its row is committed."""
+    limits = services.config.server
+
+    def check(event: Event, size: int) -> None:
+        if event.type != AUDIO and size > limits.max_transcript_mb * MIB:
+            raise Refused(413, f"the body is larger than {limits.max_transcript_mb * MIB} bytes")
+
+    verifier = verifier_of(services, request)  # refuses a hopeless header before anything is read
+    services.archive.check_space(request.content_length or 0)
+    with services.archive.receive() as incoming:
+        async for chunk in pieces(
+            services, request, max(limits.max_audio_mb, limits.max_transcript_mb) * MIB
+        ):
+            verifier.update(chunk)
+            incoming.write(chunk)
+        verifier.finish()
+        archived = await services.archive.keep(incoming, check)
+    accepted = await services.ingest.take(archived)
+    message = (
+        "seen before" if accepted.duplicate else "held for review" if archived.event is None else "accepted"
+    )
+    return success(request, message, asdict(accepted))
+
+
+async def client_data(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """What the agent is given before it answers."""
+    return web.json_response(await services.recall.initiation(parsed(body, Initiation)))
+
+
+def stranger(services: Services) -> web.Response:
+    """The complete answer for somebody unknown, when nothing else can be said."""
+    return web.json_response(services.recall.stranger())
+
+
+async def search_memory(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """What is known about a question, as the tool's answer."""
+    raw = parse_json(body)
+    if isinstance(raw, dict) and isinstance(raw.get("parameters"), dict):
+        raw = raw | raw["parameters"]
+    query = raw.get("query") if isinstance(raw, dict) else None
+    if isinstance(query, str):
+        raw["query"] = " ".join(clean(query).split())
+    return web.json_response(await services.recall.search(strict.structure(_REQUESTS, raw, Search)))
+
+
+def not_now(services: Services) -> web.Response:
+    """A speakable answer when memories cannot be read."""
+    return web.json_response(nothing_now(""))
+
+
+def parsed(body: bytes, cls: type[T]) -> T:
+    """A JSON body as `cls`; Unreadable names every problem with its path."""
+    return strict.structure(_REQUESTS, parse_json(body), cls)
+
+
+async def echo(_: Services, request: web.Request, body: bytes) -> web.Response:
+    """The JSON body back, to try a connection."""
+    raw = parse_json(body)
+    return success(request, "echo", {"echo": raw} if not isinstance(raw, dict) else raw)
+
+
+async def health(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """200 healthy or degraded, 503 when no call can be accepted; `?strict=1` answers 503 for degraded too."""
+    parts = {
+        "storage": await _storage(services),
+        "database": await _database(services),
+        "worker": _worker(services),
+        "extraction": _extraction(services),
+    }
+    states = {part["status"] for part in parts.values()}
+    state = "unhealthy" if "down" in states else "degraded" if "degraded" in states else "healthy"
+    data: dict[str, Any] = {"status": state, "version": __version__, "dependencies": parts}
+    if state == "unhealthy" or (state == "degraded" and request.query.get("strict") == "1"):
+        return failure(request, 503, state, data=data, headers={"Retry-After": "30"})
+    return success(request, state, data)
+
+
+async def _storage(services: Services) -> dict[str, Any]:
+    try:
+        free = await asyncio.to_thread(services.archive.free_bytes)
+        services.archive.check_space(0)
+    except StorageUnavailable as error:
+        return {"status": "down", "reason": str(error)}
+    return {"status": "ok", "free_mb": free // MIB}
+
+
+async def _database(services: Services) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(2):
+            jobs = await services.queue.counts()
+            calls = await services.calls.counts()
+    except StorageUnavailable as error:
+        return {"status": "down", "reason": str(error)}
+    except TimeoutError:
+        return {"status": "down", "reason": "it did not answer within 2 seconds"}
+    if services.ingest.behind:
+        return {"status": "degraded", "reason": "archived calls wait to be recorded", "jobs": jobs, **calls}
+    return {"status": "ok", "jobs": jobs, **calls}
+
+
+def _worker(services: Services) -> dict[str, Any]:
+    idle = asyncio.get_running_loop().time() - services.worker.turned_at
+    if idle > WORKER_STALLED_S:
+        return {"status": "degraded", "reason": f"it has not looked at the queue for {idle:.0f} seconds"}
+    return {"status": "ok", "running": services.worker.running}
+
+
+def _extraction(services: Services) -> dict[str, Any]:
+    provider = services.config.llm.provider
+    if services.worker.blocked:
+        return {"status": "degraded", "provider": provider, "blocked": dict(services.worker.blocked)}
+    return {"status": "ok", "provider": provider}

@@ -1,0 +1,90 @@
+"""What a sentence is made of: stems to compare, values that must agree, names, and whether it denies."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import Stemmer
+
+_WORD = re.compile(r"\w+(?:['’]\w+)?(?:-\w+)*", re.UNICODE)
+_VALUE = re.compile(r"[\w./:-]*\d[\w./:-]*", re.UNICODE)
+_NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][a-zà-öø-ÿ]+(?:['’-][A-Z]?[a-z]+)*", re.UNICODE)
+
+STOP_WORDS = frozenset(
+    """a about above after again all also am an and any are as at be because been before being below between both
+    but by can could did do does doing down during each few for from further had has have having he her here hers
+    him his how i if in into is it its itself just me more most my of off on once only or other our out over own
+    please same she should so some such than that the their them then there these they this those through to too
+    under until up us very was we were what when where which while who whom why will with would you your yours
+    caller caller's callers know tell say said remember ever um uh""".split()
+)
+
+_NEGATIONS = frozenset(
+    """no not never none neither nor without cannot unable refused refuses stopped cancelled canceled quit sold lost
+    unsubscribed revoked rejected declined anymore isn't aren't wasn't weren't don't doesn't didn't won't wouldn't
+    can't couldn't shouldn't hasn't haven't hadn't""".split()
+)
+
+_MONTHS = frozenset(
+    """january february march april may june july august september october november december monday tuesday
+    wednesday thursday friday saturday sunday today tomorrow yesterday""".split()
+)
+
+_NUMBER_WORDS = {
+    word: str(number)
+    for number, word in enumerate(
+        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+        seventeen eighteen nineteen twenty""".split()
+    )
+}
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Stemmer.Stemmer:
+    return Stemmer.Stemmer("english")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, case-folded and without compatibility variants; `don't` and `XYZ-789` are one word."""
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    return _WORD.findall(folded)
+
+
+def stems(text: str) -> list[str]:
+    """The stems of the words that carry meaning, in order; a compound also counts by its parts."""
+    kept: list[str] = []
+    for word in words(text):
+        bare = word.removesuffix("'s")
+        if bare in STOP_WORDS:
+            continue
+        kept.append(bare)
+        if "-" in bare:
+            kept.extend(part for part in bare.split("-") if part and part not in STOP_WORDS)
+    return list(_stemmer().stemWords(kept))
+
+
+def values(text: str) -> frozenset[str]:
+    """Numbers, codes, weekdays and months of a text, normalised so that `1,200` is `1200` and `nine` is `9`."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    found = {
+        re.sub(r"[^\w]", "", value)
+        for value in _VALUE.findall(re.sub(r"(?<=\d)[,\s](?=\d{3}\b)", "", folded))
+    }
+    for word in words(text):
+        if word in _MONTHS:
+            found.add(word)
+        elif word in _NUMBER_WORDS:
+            found.add(_NUMBER_WORDS[word])
+    return frozenset(found)
+
+
+def names(text: str) -> frozenset[str]:
+    """Capitalised words inside a sentence, lower-cased."""
+    return frozenset(name.casefold() for name in _NAME.findall(text)) - _MONTHS
+
+
+def denies(text: str) -> bool:
+    """Whether the text negates or ends something."""
+    return not _NEGATIONS.isdisjoint(words(text)) or "no longer" in text.casefold()
