@@ -254,6 +254,7 @@ class Ingest:
             scanner = Scanner(text=decoder.feed)
             for piece in self._archive.open(path):
                 scanner.feed(piece)
+            scanner.finish()
             decoder.finish()
         self._archive.remove(path)  # the bytes live on in the MP3
         return Done()

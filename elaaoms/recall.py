@@ -160,7 +160,7 @@ def answer(found: Sequence[Ranked], scope: str) -> dict[str, Any]:
             "memories": [_entry(entry) for entry in found],
             "searched_agents": spoken(scope)[:200],
         }
-        if len(json.dumps(body, ensure_ascii=False).encode()) < MAX_ANSWER or not found:
+        if len(json.dumps(body)) < MAX_ANSWER or not found:  # as it is sent, in ASCII
             return body
         if len(found) > 1:
             found.pop()

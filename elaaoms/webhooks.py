@@ -192,7 +192,7 @@ class _ToolResult:
 
 @frozen
 class _Turn:
-    role: str
+    role: str | None = None
     message: str | None = None
     multivoice_message: _Multivoice | None = None
     tool_results: tuple[_ToolResult, ...] | None = None

@@ -21,10 +21,13 @@ STOP_WORDS = frozenset(
     caller caller's callers know tell say said remember ever um uh""".split()
 )
 
-_NEGATIONS = frozenset(
-    """no not never none neither nor without cannot unable refused refuses stopped cancelled canceled quit sold lost
-    unsubscribed revoked rejected declined anymore isn't aren't wasn't weren't don't doesn't didn't won't wouldn't
-    can't couldn't shouldn't hasn't haven't hadn't""".split()
+_NOT = frozenset(
+    """no not never none neither nor cannot isn't aren't wasn't weren't don't doesn't didn't won't wouldn't can't
+    couldn't shouldn't hasn't haven't hadn't""".split()
+)
+_NEGATIONS = _NOT | frozenset(
+    """without unable refused refuses stopped cancelled canceled quit sold lost unsubscribed revoked rejected declined
+    anymore""".split()
 )
 
 _MONTHS = frozenset(
@@ -57,7 +60,7 @@ def stems(text: str) -> list[str]:
     kept: list[str] = []
     for word in words(text):
         bare = word.removesuffix("'s")
-        if bare in STOP_WORDS:
+        if bare in STOP_WORDS or bare in _NOT:
             continue
         kept.append(bare)
         if "-" in bare:

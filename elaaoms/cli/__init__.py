@@ -37,9 +37,9 @@ async def demo(keep: Path | None, stay: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@main.command()
+@main.command("init")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]")
-def init(folder: Path) -> None:
+def init_folder(folder: Path) -> None:
     """Write a commented elaaoms.toml and fresh secrets into DIR; never overwrites."""
     from elaaoms.cli.init import write  # noqa: PLC0415
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from attrs import frozen
 
@@ -78,6 +79,11 @@ _JOKE = re.compile(
     r"\b(?:just kidding|only kidding|i'm kidding|i was kidding|kidding|just joking|only joking|i'm joking|joking|jk|lol|"
     r"haha+|ha ha|as a joke|pulling your leg|messing with you|just messing|prank|got you there|i made that up|"
     r"making that up|not really my name|i'm lying|i lied)\b",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(
+    r"\b(?:(?:just|only|i'm|i was) (?:kidding|joking|messing)|pulling your leg|i made that up|making that up|i'm lying|i lied|"
+    r"that was a joke|not really my name)\b",
     re.IGNORECASE,
 )
 _NOT_A_JOKE = re.compile(
@@ -175,9 +181,7 @@ def clauses(text: str, turn: int) -> list[Clause]:
         asked = sentence.rstrip(" \"”'").endswith("?")
         addressed = bool(_ADDRESSED.search(sentence)) or secret(sentence)
         cuts = [start, *(start + match.end() for match in _BOUNDARY.finditer(sentence)), end]
-        spans = [
-            (left, right) for left, right in zip(cuts, cuts[1:], strict=False) if text[left:right].strip()
-        ]
+        spans = [(left, right) for left, right in pairwise(cuts) if text[left:right].strip()]
         for index, (left, right) in enumerate(spans):
             clause = text[left:right]
             tagged = index + 1 < len(spans) and _TAG.match(text[slice(*spans[index + 1])]) is not None
@@ -243,4 +247,4 @@ def asks_for_secret(text: str) -> bool:
 
 def takes_back(text: str) -> bool:
     """Whether a turn says that what was said before was a joke."""
-    return bool(_JOKE.search(_NOT_A_JOKE.sub("", text)))
+    return bool(_TAKEN_BACK.search(_NOT_A_JOKE.sub("", text)))

@@ -167,9 +167,9 @@ _ENDS = (
     r"before|from|to|until|morning|afternoon|evening|instead|because|when|i|it|we|thanks|thank)\b))"
 )
 _PAST = re.compile(
-    r"\b(?:was|were|did|didn't|had|went|came|arrived|ordered|bought|paid|called|rang|phoned|spoke|since|received|got|"
+    r"\b(?:was|were|did|didn't|had|went|came|arrived|ordered|bought|paid|called|rang|phoned|spoke|since|received|(?<!'ve )(?<!have )(?<!has )got|"
     r"happened|started|stopped|broke|sent|returned|placed|cancelled|canceled|moved|born|ago|last|been|told|said|"
-    r"emailed|visited|stayed|checked|delivered|left|fell|saw|made|took)\b"
+    r"emailed|visited|stayed|checked|delivered|left|fell|saw|took)\b"
 )
 _FUTURE = re.compile(
     r"\b(?:will|'ll|going|coming|next|until|till|by|due|is|are|can|would|could|want|need|be|let's)\b"

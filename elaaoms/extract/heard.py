@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from elaaoms.extract.clauses import Clause, doubtful
 from elaaoms.extract.words import TOPICS
@@ -28,10 +28,10 @@ class Heard:
     clause: Clause
     raw: str
     now: datetime | None
+    known: Ledger
     asked: frozenset[str] = frozenset()
     agent: str = ""
     early: bool = False
-    known: Ledger = field(factory=lambda: Ledger())
 
     @property
     def changes(self) -> bool:

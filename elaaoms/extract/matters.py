@@ -159,13 +159,13 @@ _COMPLAINTS: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
         (r"\b(?:my|the) (?:bill|invoice) is (?:wrong|incorrect|too high|far too high|way too high|not right)\b", "The caller's bill is wrong according to them", "problem:bill", "disputed"),
         (r"\b(?:i (?:haven't|have not|still haven't|never|didn't|did not)|haven't|i've not|i have still not)(?: yet| even)? (?:received?|got|gotten|had|get|seen) (?:my|the|any) refund\b|\b(?:my|the) refund (?:hasn't|has not|never|still hasn't) (?:arrived|come|come through|been paid|came)\b|\bstill waiting (?:for|on) (?:my|the|a) refund\b", "The caller has not received their refund", "problem:refund", "not received"),
         (r"\bi(?:'d| would)? (?:want|like|need|demand)(?: to (?:get|have|request))? (?:a |my |the )(?:full |partial |complete )?(?:refund|money back)\b", "The caller asked for a refund", "problem:refund", "requested"),
+        (r"\bi(?:'d| would)? (?:want|like|need|demand)(?: to (?:get|have|request))? (?:a |my |the )(?:new |free )?replacement\b", "The caller asked for a replacement", "problem:replacement", "requested"),
+        (r"\b(?:i(?:'d| would)? (?:want|like|need|have) to|i wanna|i'm calling to|can you|could you|please) (?:please )?cancel (?:my|our|the) (?:\w+ )?(?P<thing>subscription|membership|contract|account)\b", "The caller asked to cancel their {thing}", "subscription:{thing}", "cancel requested"),
         (r"\bi (?:can't|cannot|can not|couldn't|am unable to|'m unable to|still can't) (?:log ?in|log into|get into|access|sign in|sign into)\b(?: to)?(?: (?:my|the) (?P<what>account|app|portal|website))?", "The caller cannot log in", "problem:login", "not working"),
-        (r"\b(?:we|i) (?:have|'ve got|have got|haven't got any|don't have any|have had|got) (?:no|any) (?:hot water|heating|internet|electricity|power|water|signal|wi-?fi)\b", "", "", "none"),
-        (r"\bthe (?:technician|engineer|plumber|driver|courier|delivery man|repairman) (?:never|didn't|did not|hasn't) (?:came|come|show up|showed up|turn up|turned up|arrived|shown up|arrive)\b", "", "", "no-show"),
+        (r"\b(?:we|i) (?:have|'ve got|have got|haven't got any|don't have any|have had|got) (?:no|any) (?P<thing>hot water|heating|internet|electricity|power|water|signal|wi-?fi)\b", "The caller has no {thing}", "problem:{thing}", "none"),
+        (r"\bthe (?P<thing>technician|engineer|plumber|driver|courier|delivery man|repairman) (?:never|didn't|did not|hasn't) (?:came|come|show up|showed up|turn up|turned up|arrived|shown up|arrive)\b", "The {thing} did not come", "problem:{thing}", "no-show"),
     )
 )  # fmt: skip
-_NONE = re.compile(r"hot water|heating|internet|electricity|power|water|signal|wi-?fi", re.IGNORECASE)
-_WORKER = re.compile(r"technician|engineer|plumber|driver|courier|delivery man|repairman", re.IGNORECASE)
 _SUBSCRIPTION = re.compile(
     r"\bi(?:'ve| have)? (?:already |just )?cancell?ed my (?P<what>[a-z]+ )?(?P<noun>subscription|membership|contract|policy|account|insurance)\b",
     re.IGNORECASE,
@@ -194,7 +194,7 @@ def problems(heard: Heard) -> Iterator[Fact]:
         if match is None:
             continue
         noun = _thing(match["noun"])
-        if noun is None or (re.match(r"\s+(?:in|for|into)\b", match["rest"]) and value in ("broken", "down")):
+        if noun is None or (re.match(r"\s+(?:in|into|to)\b", match["rest"]) and value in ("broken", "down")):
             continue
         if re.search(r"(?:\bnot|n't|\bwas|\bwere)\s*$", text[: match.start()]) or re.search(
             r"\bwas\b|\bhad\b", match[0]
@@ -203,21 +203,16 @@ def problems(heard: Heard) -> Iterator[Fact]:
         mine = match["whose"].lower() != "the"
         owner = "The caller's" if mine else "The caller reported that the"
         yield heard.note(
-            Category.ISSUE, f"{owner} {noun} {_STATE_PHRASES[value]}", 7, f"problem:{noun}", value,
+            Category.ISSUE, f"{owner} {noun} {_state_phrase(value, match[0])}", 7, f"problem:{noun}", value,
             changes=False, topic=topic_of(noun), span=heard.span(match),
         )  # fmt: skip
         break
-    for pattern, content, slot, value in _COMPLAINTS:
+    for pattern, template, slots, value in _COMPLAINTS:
         match = next(heard.matches(pattern), None)
         if match is None or re.search(r"(?:not|n't|never)\s*$", text[: match.start()]):
             continue
-        if value == "none":
-            thing = _NONE.findall(match[0])[-1].lower()
-            content, slot = f"The caller has no {thing}", f"problem:{thing}"
-        elif value == "no-show":
-            worker = _WORKER.search(match[0])
-            thing = worker[0].lower() if worker else "technician"
-            content, slot = f"The {thing} did not come", f"problem:{thing}"
+        thing = (match.groupdict().get("thing") or "").lower()
+        content, slot = template.format(thing=thing), slots.format(thing=thing)
         topic = topic_of(match[0]) or {"problem:charge": "your invoice", "problem:login": "your account"}.get(
             slot, ""
         )
@@ -237,6 +232,15 @@ def problems(heard: Heard) -> Iterator[Fact]:
         )
 
 
+def _state_phrase(value: str, said: str) -> str:
+    refuses = re.search(
+        r"\b(?:won't|doesn't|will not|wouldn't) (turn on|switch on|start|charge|connect|open|load|boot|print|heat up)\b",
+        said,
+        re.IGNORECASE,
+    )
+    return f"does not {refuses[1].lower()}" if refuses else _STATE_PHRASES[value]
+
+
 def solved(heard: Heard) -> Iterator[Fact]:
     """ "It works now" closes the one problem of this call."""
     match = next(heard.matches(_SOLVED), None)
@@ -251,6 +255,10 @@ def solved(heard: Heard) -> Iterator[Fact]:
         for fact in heard.known.slots("problem:")
         if fact.value not in ("resolved", "requested", "not received", "arrived")
     ]
+    if len(open_ones) > 1:
+        for fact in open_ones:  # some of them work again, and nobody knows which
+            if fact.value in _STATE_PHRASES:
+                heard.known.drop(fact.slot)
     if len(open_ones) == 1:
         problem = open_ones[0]
         noun = problem.slot.removeprefix("problem:")
@@ -357,7 +365,7 @@ def third_person(text: str) -> str:
     """The agent's words to the caller, told about the caller."""
     swaps = (
         (r"\byourself\b", "themselves"), (r"\byour\b", "the caller's"), (r"\byou're\b", "the caller is"), (r"\byou've\b", "the caller has"),
-        (r"\b(?:to|for) you\b", "to the caller"), (r"\byou\b", "the caller"), (r"\bmy\b", "the agent's"), (r"\bme\b", "the agent"), (r"\bour\b", "the company's"), (r"\bus\b", "the company"),
+        (r"\b(to|for) you\b", r"\1 the caller"), (r"\byou\b", "the caller"), (r"\bmy\b", "the agent's"), (r"\bme\b", "the agent"), (r"\bour\b", "the company's"), (r"\bus\b", "the company"),
     )  # fmt: skip
     for pattern, replacement in swaps:
         text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)
@@ -445,9 +453,13 @@ def promises(heard: Heard, turn: int, raw: str) -> Iterator[Fact]:
         tail = ", and the caller accepted" if offered else ""
         fact = heard.note(
             Category.ISSUE, f"{lead} {verb} {told}{tail}", 7, f"promise:{key}", due[0].date.isoformat() if due else "open",
-            confidence=0.75 if offered else 0.9, changes=False, topic=topic_of(f"{verb} {rest}"), event_date=due[0].date if due else None,
+            confidence=0.75 if offered else 0.9, changes=False, topic=topic_of(f"{verb} {rest}") or _open_topic(heard), event_date=due[0].date if due else None,
         )  # fmt: skip
         yield _quoted(fact, turn, raw, start, end)
+
+
+def _open_topic(heard: Heard) -> str:
+    return next((fact.topic for fact in reversed(heard.known.slots("problem:")) if fact.topic), "")
 
 
 def _quoted(fact: Fact, turn: int, raw: str, start: int, end: int) -> Fact:
@@ -466,6 +478,9 @@ _CANCELS = re.compile(
     re.IGNORECASE,
 )
 _WITH = re.compile(r"\bwith (?P<who>(?:Dr\.?|Doctor|Mr\.?|Mrs\.?|Ms\.?) [A-Z][a-z'-]+)")
+_FOR_WHOM = re.compile(
+    r"\b(?:booked|scheduled|put|got) (?!You\b|I\b|The\b)(?P<who>[A-Z][a-z'-]+) (?:in|down)\b"
+)
 _BOOKED = re.compile(
     r"\b(?:you're|you are|i've|i have|we've|we have|i'll|i will|we'll|you are now|that's|that is|your (?P<noun>appointment|booking|reservation|lesson|table|room|visit|check-?up) (?:is|has been))\s+(?:(?:now|all|just|got|go ahead and)\s+)*"
     r"(?P<verb>booked|scheduled|confirmed|reserved|moved|rescheduled|put|down|set|book|schedule|reserve|move|reschedule|changed|made|see you)\b(?P<rest>[^!?]{0,140})",
@@ -536,14 +551,14 @@ def booked(heard: Heard, turn: int, raw: str, known_days: frozenset[date]) -> It
             for day in dates.resolve(sentence, heard.now)
             if day.date >= heard.now.date() and not day.about and day.start >= match.start()
         ]
-        if len(found) != 1 and not (found and re.search(r"\bfrom\b", sentence)):
+        moved = match["verb"].lower() in ("moved", "rescheduled", "move", "reschedule", "changed")
+        if not found or len(found) > (2 if moved and re.search(r"\bfrom\b.*\bto\b", sentence) else 1):
             continue
-        day = found[-1] if re.search(r"\bfrom\b", sentence) else found[0]
+        day = found[-1]
         if day.date in known_days or _DELIVERY.search(sentence):
             continue
         noun_match = re.search(rf"\b(?:{_NOUNS})\b", sentence, re.IGNORECASE)
         noun = noun_match[0].lower() if noun_match else "appointment"
-        moved = match["verb"].lower() in ("moved", "rescheduled", "move", "reschedule", "changed")
         fact = _appointment(heard, day, noun, sentence, None, changes=moved)
         yield _quoted(evolve(fact, confidence=0.9), turn, raw, start, end)
 
@@ -552,8 +567,10 @@ def _appointment(
     heard: Heard, day: dates.Found, noun: str, text: str, span: tuple[int, int] | None, *, changes: bool
 ) -> Fact:
     noun = {"table": "table booking", "room": "room booking", "checkup": "check-up"}.get(noun, noun)
-    who = _WITH.search(text)
+    who, whose = _WITH.search(text), _FOR_WHOM.search(text)
     company = f" with {who['who']}" if who else ""
+    if whose:
+        company = f" for {whose['who']}{company}"
     article = "an" if noun[0] in "aeiou" else "a"
     return heard.note(
         Category.FACTUAL, f"The caller has {article} {noun}{company} on {day.spoken()}", 7, f"appointment:{_topic_slot(noun)}", day.value,

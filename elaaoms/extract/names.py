@@ -29,7 +29,7 @@ _LEADIN = re.compile(
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
-    r"^[\s,.!]*(?:please|thank you|thanks|speaking|here|again)?[\s,.!]*(?:that's|spelled|spelt|with|$)",
+    r"^[\s,.!]*(?:please|thank you|thanks|speaking|here|again)?[\s,.!]*(?:that's|spelled|spelt|with|my|i|and|order|account|$)",
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(
@@ -92,7 +92,7 @@ def read_name(text: str, at: int, *, most: int = 3) -> tuple[str, int] | None:
         elif (
             word[0].isupper() != capital
             or lower in NOT_NAMES
-            or (lower in COMMON and not (capital and lower in _BOTH))
+            or (lower in COMMON and _ordinary(lower, capital))
         ):
             break
         if re.search(r"(?:^|-)\w(?:-|$)", word):
@@ -130,6 +130,16 @@ _BOTH = frozenset(
         "guy",
     ]
 )
+
+
+def _ordinary(word: str, capital: bool) -> bool:
+    """Whether a common word after a name is none of it; with a capital, it may be a surname such as Price."""
+    return (
+        not capital
+        or len(word) <= 3
+        or "'" in word
+        or word in ("from", "with", "calling", "this", "that", "have")
+    )
 
 
 def is_first_name(name: str) -> bool:
@@ -304,7 +314,7 @@ def relations(heard: Heard) -> Iterator[Fact]:
                 r"\s+(?:allerg|food|bed|hair|problem|lead|collar|toy|flap|appointment|infection|bite|named)",
                 text[match.end() :],
             ):
-                known = [fact for fact in heard.known.slots(f"relation:{RELATIONS[kind]}")]
+                known = heard.known.slots(f"relation:{RELATIONS[kind]}")
                 if not known:
                     noun = RELATIONS[kind]
                     yield heard.note(

@@ -60,6 +60,7 @@ _ENDING = frozenset(
 _CONDITION = frozenset(
     ["when", "if", "unless", "until", "while", "where", "what", "how", "that", "who", "whenever"]
 )
+_LINKS = frozenset("in on at with of for from to about the".split())
 _FORBIDDEN = frozenset(
     [
         "it",
@@ -149,6 +150,10 @@ def phrase(text: str, at: int, *, most: int = 5) -> str | None:
         word = match[1].lower().replace("’", "'")
         if word in _CONDITION:
             return None
+        if word == "the" and words and words[-1] in _LINKS:
+            words.append(word)
+            position = match.end()
+            continue
         if word in _ENDING:
             if word == "a" and not re.match(r"\s+lot\b|\s+bit\b", text[match.end() :].lower()):
                 return None
@@ -159,13 +164,15 @@ def phrase(text: str, at: int, *, most: int = 5) -> str | None:
         position = match.end()
         if text[position : position + 1] in ",.!?;":
             break
-    if (
-        not words
-        or len(words) > most
-        or words[-1] in ("in", "on", "at", "with", "of", "for", "from", "to", "about")
-    ):
+    if not words or len(words) > most or words[-1] in _LINKS:
         return None
     return " ".join(words)
+
+
+def with_article(text: str, at: int, thing: str) -> str:
+    """`thing`, which `phrase` read at `at`, with the article it had there."""
+    article = re.match(r"\s*(the|an?)\s", text[at:], re.IGNORECASE)
+    return f"{article[1].lower()} {thing}" if article else thing
 
 
 # -- where ---------------------------------------------------------------------------
@@ -211,7 +218,8 @@ def place(text: str, at: int) -> str | None:
 
 def _residence(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
     where = place(heard.clause.text, match.end())
-    if where and not _ADDRESS.search(heard.clause.text):
+    street = where is not None and re.search(rf" (?:{_STREETS})$", where, re.IGNORECASE)
+    if where and not street and not _ADDRESS.search(heard.clause.text):
         moved = "moved" in match[0].lower()
         yield heard.note(
             Category.FACTUAL, f"The caller lives in {where}", 6, "residence", where.lower(),
@@ -647,8 +655,7 @@ def _likes(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
         if negative and more
         else {"love": "loves", "adore": "loves", "enjoy": "enjoys", "like": "likes"}.get(verb, "dislikes")
     )
-    article = _ARTICLE.match(text[match.end() :])
-    spoken_thing = f"the {thing}" if article and article[0].lower().strip() == "the" else thing
+    spoken_thing = with_article(text, match.end(), thing)
     yield heard.note(
         Category.PREFERENCE, f"The caller {how} {spoken_thing}", 5, f"likes:{thing}", "no" if negative else "yes",
         changes=bool(more), span=heard.span(match),
@@ -665,7 +672,12 @@ def _prefer(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
         return
     slot, value = (f"prefers:{_kind(what)}", what) if _kind(what) else (f"likes:{what}", "yes")
     yield heard.note(
-        Category.PREFERENCE, f"The caller prefers {what} to {other}", 5, slot, value, span=heard.span(match)
+        Category.PREFERENCE,
+        f"The caller prefers {with_article(match['what'], 0, what)} to {with_article(match['other'], 0, other)}",
+        5,
+        slot,
+        value,
+        span=heard.span(match),
     )
 
 
@@ -681,7 +693,12 @@ def _prefer_one(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
     ):
         slot, value = (f"prefers:{_kind(what)}", what) if _kind(what) else (f"likes:{what}", "yes")
         yield heard.note(
-            Category.PREFERENCE, f"The caller prefers {what}", 5, slot, value, span=heard.span(match)
+            Category.PREFERENCE,
+            f"The caller prefers {with_article(heard.clause.text, match.end(), what)}",
+            5,
+            slot,
+            value,
+            span=heard.span(match),
         )
 
 
@@ -691,7 +708,7 @@ def _favourite(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
         kind = match["kind"].lower()
         yield heard.note(
             Category.PREFERENCE,
-            f"The caller's favourite {kind} is {what}",
+            f"The caller's favourite {kind} is {with_article(heard.clause.text, match.end(), what)}",
             5,
             f"prefers:{kind}",
             what,
@@ -786,6 +803,12 @@ _MOOD = re.compile(
     rf"\b(?:i'm|i am|im|we're|i've been|i feel|i was|i'm feeling|i'm getting|i'm starting to get)\s+(?P<not>not )?(?P<how>(?:(?:really|very|so|extremely|quite|pretty|just|absolutely|honestly|a bit|a little|getting|rather|incredibly|deeply|too|also|genuinely|seriously|truly) )*)(?P<mood>{_FEELINGS}|happy)\b(?P<rest>.{{0,24}})",
     re.IGNORECASE,
 )
+_GLAD = frozenset("happy pleased delighted grateful impressed thrilled satisfied".split())
+_SOUR = re.compile(
+    r"\b(?:down|broken|late|wrong|waiting|on hold|yet again|third time|worst|useless|terrible|awful|rubbish|joke|ridiculous|"
+    r"great service|oh great|yeah right|another|still)\b",
+    re.IGNORECASE,
+)
 _OUTRAGE = re.compile(
     r"\b(?:this|that|it)(?:'s| is)(?: just| really| absolutely| completely| simply| totally)* (?P<word>unacceptable|ridiculous|outrageous|disgraceful|a disgrace|a nightmare|infuriating)\b",
     re.IGNORECASE,
@@ -818,6 +841,8 @@ def _mood(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
         if mood not in ("satisfied", "pleased", "impressed", "thrilled", "delighted"):
             return
         mood = f"not {mood}"
+    elif mood in _GLAD and (_SOUR.search(heard.raw) or not strong):
+        return  # as likely sarcasm
     elif mood in ("concerned", "satisfied") and (
         rest.startswith("that") or heard.clause.text[: match.start()].lower().rstrip().endswith("as far as")
     ):

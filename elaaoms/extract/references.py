@@ -52,7 +52,7 @@ _KINDS = {
 }
 _NOUNS = "|".join(sorted(_KINDS, key=len, reverse=True))
 _LABEL = re.compile(
-    rf"(?P<whose>\b(?:\w+'s|his|her|their)\s+)?(?P<to>\b(?:to|i|we|can|could|'d|i'd|i'll|will|please|just|you|they)\s+)?\b(?P<noun>{_NOUNS})"
+    rf"(?P<whose>\b(?!(?:it|that|here|what|there|name)'s)(?:\w+'s|his|her|their)\s+)?(?P<to>\b(?:to|i|we|can|could|'d|i'd|i'll|will|please|just|you|they)\s+)?\b(?P<noun>{_NOUNS})"
     r"(?P<number>(?:\s+(?:number|no\.?|id|code|reference|ref|num))*)"
     r"(?:\s+(?:is|was|it's|its|that's|which is|with|under|i think|yes|yeah)\b|'s\b|[:,.#]|\s)*$",
     re.IGNORECASE,
@@ -115,8 +115,8 @@ def references(heards: Sequence[Heard], text: str) -> list[Reference]:
         if (start, end) in done or not heard.clause.sound:
             continue
         done.add((start, end))
-        for code in spoken.codes(text[start:end]):
-            code = spoken.Spoken(code.value, start + code.start, start + code.end)
+        for said in spoken.codes(text[start:end]):
+            code = spoken.Spoken(said.value, start + said.start, start + said.end)
             owner = _heard_at(heards, code.start)
             if owner is None or not kept(code.value, text[start:end]):
                 continue
@@ -231,6 +231,8 @@ _MY_ORDER = re.compile(
     r"\b(?:my|our)\s+(?:(?:last|latest|recent|new|online|second|first|christmas)\s+)?(?P<noun>order|parcel|package|delivery|shipment)\b",
     re.IGNORECASE,
 )
+_ORDERED = re.compile(r"\b(?:i|we)(?:'ve| have)? (?:just |recently |already )?ordered\b", re.IGNORECASE)
+_MINE = re.compile(f"{_MY_ORDER.pattern}|{_ORDERED.pattern}", re.IGNORECASE)
 _ANAPHORA = re.compile(
     r"^\W*(?:(?:and|but|so|because|well|yeah|now|actually|oh|which|i think|then|still|just|however|turns out|plus)\s+)*(?:it|it's|its|they|this|that|i|i've|i'm|we|we've|you|still|never|which|hasn't|was)\b",
     re.IGNORECASE,
@@ -265,6 +267,15 @@ def _state(heard: Heard) -> tuple[str, str, re.Match[str]] | None:
     return value, content, match
 
 
+def _recalled(heard: Heard) -> Fact | None:
+    """The one order of this call, when the agent has just spoken of it."""
+    standing = heard.known.slots("order:")
+    if len(standing) != 1:
+        return None
+    spoken_of = rf"\b(?:order|parcel|package|delivery)\b|{re.escape(standing[0].slot[6:])}"
+    return standing[0] if re.search(spoken_of, heard.agent, re.IGNORECASE) else None
+
+
 def orders(heards: Sequence[Heard], references: Sequence[Reference], raw: str) -> Iterator[Fact]:
     """What is the matter with the orders of one turn, named by code or just "my order"."""
     gone = {reference.corrects for reference in references if reference.corrects}
@@ -275,11 +286,12 @@ def orders(heards: Sequence[Heard], references: Sequence[Reference], raw: str) -
     ]
     stated = False
     spoken_of = False
+    recalled = _recalled(heards[0]) if heards and not named else None
     for heard in heards:
         clause = heard.clause
         own = [reference for reference in named if clause.start <= reference.code.start < clause.end]
         noun = _ORDER_NOUN.search(clause.text)
-        spoken_of = spoken_of or bool(own) or bool(noun)
+        spoken_of = spoken_of or bool(own or noun or recalled or _ORDERED.search(clause.text))
         read = _state(heard)
         if read is None:
             wants = _WANTS_CANCEL.search(clause.text)
@@ -296,9 +308,22 @@ def orders(heards: Sequence[Heard], references: Sequence[Reference], raw: str) -
         target = (
             own[-1] if own else earlier[-1] if earlier else named[0] if named and len(named) == 1 else None
         )
+        what_was = re.search(
+            r"\bwrong (item|size|colou?r|product|order|model|parcel)s?\b", clause.text, re.IGNORECASE
+        )
+        if content == "was wrong" and what_was:
+            what = what_was[1].lower()
+            content = f"{'had' if what in ('size', 'color', 'colour', 'model') else 'was'} the wrong {what}"
         if value == "cancelled" and not (own or noun):
             continue
-        if target is not None:
+        if target is None and recalled is not None and not (noun and not _MY_ORDER.search(clause.text)):
+            stated = True
+            yield heard.note(
+                Category.ISSUE if value not in ("arrived", "returned", "cancelled") else Category.FACTUAL,
+                f"Order {recalled.slot[6:]} {content}", 7, recalled.slot, value,
+                changes=value in ("arrived", "cancelled", "returned"), topic="your order", span=heard.span(match),
+            )  # fmt: skip
+        elif target is not None:
             left, right = (
                 min(target.heard.clause.start, clause.start),
                 max(target.heard.clause.end, clause.end, target.code.end),
@@ -312,7 +337,7 @@ def orders(heards: Sequence[Heard], references: Sequence[Reference], raw: str) -
                 changes=value in ("arrived", "cancelled", "returned"), topic="your order", span=(left, right),
             )  # fmt: skip
         elif (mine := _MY_ORDER.search(clause.text)) or (
-            spoken_of and not stated and any(_MY_ORDER.search(other.clause.text) for other in heards)
+            spoken_of and not stated and any(_MINE.search(other.clause.text) for other in heards)
         ):
             what = mine["noun"].lower() if mine else "order"
             stated = True

@@ -14,7 +14,7 @@ from elaaoms.extract import clauses, dates, matters, spoken
 from elaaoms.extract.clauses import Clause
 from elaaoms.extract.heard import Heard, Ledger, capitals, sentence, verbatim
 from elaaoms.extract.matters import appointments, booked, injected_days, problems, promises, solved
-from elaaoms.extract.names import is_first_name, named, names, read_name, related, relations, spelled_name
+from elaaoms.extract.names import named, names, read_name, related, relations, spelled_name
 from elaaoms.extract.person import birth, person
 from elaaoms.extract.references import (
     e164,
@@ -69,9 +69,22 @@ _READ_NAME = re.compile(
     r"\b(?:am i speaking (?:with|to)|is this|speaking with|so that's|so it's|that's|your (?:full )?name is|your name as|is your name|i have|thank you,?|is it|it's|so you're|you are|so)\s+",
     re.IGNORECASE,
 )
+_NAMING = re.compile(r"name|speaking|is this", re.IGNORECASE)
+_YOURS = re.compile(r"\b(?:your|that's|so|correct|right|it)\b", re.IGNORECASE)
+_YOUR_PHONE = re.compile(
+    r"(?=.*\b(?:phone|mobile|cell|number|reach you|call you)\b)(?=.*\b(?:your|you)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_OTHER_NUMBER = re.compile(
+    r"\b(?:our|my|order|account|policy|ticket|case|reference|booking|customer|extension)\b", re.IGNORECASE
+)
 _NOT_ME = re.compile(r"\bmy name (?:isn't|is not|'s not)\s+|\bi'm not (?=(?-i:[A-Z]))", re.IGNORECASE)
 _WITHDRAWS = re.compile(
     r"\b(?:actually|no|wait|on second thoughts?)\b.{0,20}\b(?:don't|do not|cancel that|forget (?:it|that|about)|never mind|leave it)\b|^\W*(?:forget it|never mind|cancel that)",
+    re.IGNORECASE,
+)
+_OTHER_DAY = re.compile(
+    r"^\W*(?:(?:no|sorry|actually|i mean|wait|oh|well|it's|it is|that's|make that|on)\b[\s,.]*)+(?:\w+day\b|the \w+|tomorrow)",
     re.IGNORECASE,
 )
 _SECRET_LABEL = re.compile(
@@ -139,7 +152,7 @@ class _Call:
         plain = clauses.plain(text)
         asked = _asked(agent)
         heards = [
-            Heard(clause, turn.text, self._now, asked, agent, early, self._ledger)
+            Heard(clause, turn.text, self._now, self._ledger, asked, agent, early)
             for clause in clauses.clauses(plain, index)
         ]
         if not heards:
@@ -160,9 +173,29 @@ class _Call:
         self._numbers(heards, plain)
         for fact in _answers(believed[0], plain) if believed else ():
             self._ledger.add(fact)
+        for fact in self._other_day(believed):
+            self._ledger.add(fact)
         if _WITHDRAWS.search(plain):
             for fact in self._ledger.slots("promise:"):
                 self._ledger.drop(fact.slot)
+
+    def _other_day(self, believed: list[Heard]) -> Iterator[Fact]:
+        """ "No, Sunday" puts right the day of the one appointment that this caller spoke of before."""
+        known = [fact for fact in self._ledger.slots("appointment:") if fact.event_date]
+        if self._now is None or len(known) != 1:
+            return
+        for heard in believed:
+            text = heard.clause.text
+            if heard.clause.turn == known[0].turn or not _OTHER_DAY.match(text):
+                continue
+            for day in dates.resolve(text, self._now)[:1]:
+                if day.date != known[0].event_date and day.start <= 30 and known[0].event_date:
+                    old = rf"on \w+, {re.escape(dates.spoken(known[0].event_date))}.*"
+                    content = re.sub(old, f"on {day.spoken()}", known[0].content)
+                    yield heard.note(
+                        known[0].category, content, known[0].importance, known[0].slot, day.value, confidence=0.9,
+                        changes=known[0].changes, topic=known[0].topic, event_date=day.date,
+                    )  # fmt: skip
 
     def _believed(self, clause: Clause) -> bool:
         return clause.sound and not clause.question and not clauses.doubtful(clause.before)
@@ -212,7 +245,7 @@ class _Call:
         clause = Clause(
             text="", start=0, end=0, turn=index, before="", sentence=(0, 0), question=False, sound=True
         )
-        heard = Heard(clause, text, self._now, known=self._ledger)
+        heard = Heard(clause, text, self._now, self._ledger)
         if matters.accepts(plain):
             for turn in agent:
                 if not self._ours(self._turns[turn].text):
@@ -234,67 +267,46 @@ class _Call:
         if not _READS_BACK.search(plain) or clauses.asks_for_secret(plain):
             return
         for clause in clauses.clauses(plain, turn):
-            start, end = clause.sentence
-            sentence_text = plain[start:end]
-            heard = Heard(
-                evolve(clause, question=False), raw, self._now, frozenset(), "", False, self._ledger
-            )
-            if _OF_OTHERS.search(sentence_text) or not clause.sound:
+            words = plain[slice(*clause.sentence)]
+            if _OF_OTHERS.search(words) or not clause.sound:
                 continue
-            for match in _READ_NAME.finditer(clause.text):
-                read = (
-                    read_name(clause.text, match.end())
-                    if clause.text[match.end() : match.end() + 1].isupper()
-                    else None
-                )
-                known = self._ledger.get("name")
-                strong = re.search(r"name|speaking|is this", match[0], re.IGNORECASE) or (
-                    known and read and set(read[0].lower().split()) & set(known.value.split())
-                )
-                if read and strong and is_plausible(read[0], match[0]) and not self._knows(read[0]):
-                    yield named(heard, read[0], confidence=0.95, changes=False)
-                    break
-            for address in spoken.emails(sentence_text):
-                if not self._knows(address.value) and re.search(
-                    r"\b(?:your|that's|so|correct|right|it)\b", sentence_text, re.IGNORECASE
-                ):
-                    yield heard.note(
-                        Category.FACTUAL,
-                        f"The caller's e-mail address is {address.value}",
-                        7,
-                        "email",
-                        address.value,
-                        confidence=0.95,
-                        changes=False,
-                        span=(start, end),
-                    )
-            if re.search(
-                r"\b(?:phone|mobile|cell|number|reach you|call you)\b", sentence_text, re.IGNORECASE
-            ) and re.search(r"\byour\b|\byou\b", sentence_text):
-                if not re.search(
-                    r"\b(?:our|my|order|account|policy|ticket|case|reference|booking|customer|extension)\b",
-                    sentence_text,
-                    re.IGNORECASE,
-                ):
-                    for number in spoken.numbers(sentence_text, 7)[:1]:
-                        value = e164(number.value, self._region)
-                        if not self._knows(number.value) and not self._knows(value):
-                            yield heard.note(
-                                Category.FACTUAL,
-                                f"The caller's phone number is {value}",
-                                7,
-                                "phone",
-                                value,
-                                confidence=0.95,
-                                changes=False,
-                                span=(start, end),
-                            )
+            heard = Heard(evolve(clause, question=False), raw, self._now, self._ledger)
+            yield from self._name_back(heard)
+            yield from self._contact_back(heard, words)
             codes = [found for found in references([heard], plain) if not self._knows(found.code.value)]
-            if re.search(r"\byour\b", sentence_text, re.IGNORECASE) or any(
-                self._ledger.slots(f"{found.kind.slot}") for found in codes
-            ):
+            if _YOURS.search(words) or any(self._ledger.slots(found.kind.slot) for found in codes):
                 for fact in numbered([evolve(found, labelled=True) for found in codes]):
                     yield evolve(fact, confidence=0.95, changes=False)
+
+    def _name_back(self, heard: Heard) -> Iterator[Fact]:
+        """A name that the agent says is the caller's, or repeats from the caller."""
+        text, known = heard.clause.text, self._ledger.get("name")
+        for match in _READ_NAME.finditer(text):
+            read = read_name(text, match.end())
+            if read is None or not text[match.end()].isupper() or self._knows(read[0]):
+                continue
+            said = known is not None and set(read[0].lower().split()) & set(known.value.split())
+            if said or _NAMING.search(match[0]):
+                yield named(heard, read[0], confidence=0.95, changes=False)
+                return
+
+    def _contact_back(self, heard: Heard, words: str) -> Iterator[Fact]:
+        """An e-mail address or a phone number that the agent says is the caller's."""
+        span = heard.clause.sentence
+        found = []
+        if _YOURS.search(words):
+            found = [
+                ("e-mail address", "email", address.value, address.value) for address in spoken.emails(words)
+            ]
+        if _YOUR_PHONE.search(words) and not _OTHER_NUMBER.search(words):
+            for number in spoken.numbers(words, 7)[:1]:
+                found.append(("phone number", "phone", number.value, e164(number.value, self._region)))
+        for noun, slot, said, value in found:
+            if not self._knows(said) and not self._knows(value):
+                yield heard.note(
+                    Category.FACTUAL, f"The caller's {noun} is {value}", 7, slot, value,
+                    confidence=0.95, changes=False, span=span,
+                )  # fmt: skip
 
     def _ours(self, text: str) -> bool:
         """Whether a text stands in what elaaoms brought into the call."""
@@ -314,9 +326,12 @@ class _Call:
         )
 
 
-def is_plausible(name: str, lead: str) -> bool:
-    """Whether what an agent read back is a name: a known first name, or said to be the name."""
-    return is_first_name(name) or bool(re.search(r"name|speaking", lead, re.IGNORECASE)) or " " in name
+_KIN_ASKED = re.compile(
+    r"your (daughter|son|wife|husband|partner|mother|father|dog|cat|sister|brother)'s name", re.IGNORECASE
+)
+_KIN_ANSWER = re.compile(
+    r"^\W*(?:(?:his name is|her name is|it's|it is|he's|she's|oh|well|that's)\s+)?", re.IGNORECASE
+)
 
 
 def _answers(heard: Heard, plain: str) -> Iterator[Fact]:
@@ -359,25 +374,10 @@ def _answers(heard: Heard, plain: str) -> Iterator[Fact]:
                 channel,
                 confidence=0.75,
             )
-    if re.search(
-        r"\b(?:what(?:'s| is) (?:his|her|their|your (?P<kin>\w+)'s) name|what is (?:he|she) called)",
-        heard.agent,
-        re.IGNORECASE,
-    ):
-        kin = re.search(
-            r"your (daughter|son|wife|husband|partner|mother|father|dog|cat|sister|brother)'s name",
-            heard.agent,
-            re.IGNORECASE,
-        )
-        read = read_name(
-            text,
-            re.match(
-                r"^\W*(?:(?:his name is|her name is|it's|it is|he's|she's|oh|well|that's)\s+)?",
-                text,
-                re.IGNORECASE,
-            ).end(),
-            most=2,
-        )  # type: ignore[union-attr]
+    if _KIN_ASKED.search(heard.agent):
+        kin = _KIN_ASKED.search(heard.agent)
+        lead = _KIN_ANSWER.match(text)
+        read = read_name(text, lead.end() if lead else 0, most=2)
         if kin and read and not text[read[1] :].strip(" .,!"):
             yield related(heard, kin[1], read[0], (heard.clause.start, heard.clause.end))
 
@@ -465,7 +465,7 @@ def _neutral(part: str, start: int, turn: int, raw: str, region: str) -> Iterato
         question=False,
         sound=True,
     )
-    heard = Heard(clause, raw, None)
+    heard = Heard(clause, raw, None, Ledger())
     for address in spoken.emails(part):
         if "@" in part[address.start : address.end]:
             yield heard.note(

@@ -255,7 +255,7 @@ def _pieces(text: str) -> list[_Piece]:
 def _piece(
     tokens: list[tuple[str, int, int]], words: list[str], at: int, before: _Piece | None
 ) -> tuple[_Piece, int]:
-    token, start, end = tokens[at]
+    token, start, _ = tokens[at]
     word = words[at]
     following = words[at + 1] if at + 1 < len(words) else ""
     after_digits = before is not None and before.kind == "digits"
@@ -445,9 +445,9 @@ def _trimmed(run: list[_Piece]) -> Iterator[list[_Piece]]:
         run = run[:-1]
     while run and run[0].kind not in solid:
         run = run[1:]
-    if len(run) > 1 and run[0].kind == "letter" and run[0].value in "AI" and run[0].end - run[0].start == 1:
-        if run[1].kind == "digits" and not run[1].glued:
-            run = run[1:]
+    if len(run) > 1 and run[0].kind == "letter" and run[0].value in ("A", "I"):
+        follows = run[1].kind == "digits" and not run[1].glued
+        run = run[1:] if follows and run[0].end - run[0].start == 1 else run  # "a 4711", "I 4711"
     if run:
         yield run
 
