@@ -163,11 +163,9 @@ class Server:
     host: str = _setting("127.0.0.1", "Address for ElevenLabs' requests; 0.0.0.0 listens on every one", _host)
     port: int = _setting(8000, "Port for ElevenLabs' requests; 0 picks any free one", _Between(0, 65535))
     admin_host: str = _setting(
-        "127.0.0.1", "Address for dashboard, API and metrics; leave it on loopback if you can", _host
+        "127.0.0.1", "Address of the admin API; on loopback no proxy or tunnel exposes it", _host
     )
-    admin_port: int = _setting(
-        8001, "Port for dashboard, API and metrics; 0 picks any free one", _Between(0, 65535)
-    )
+    admin_port: int = _setting(8001, "Port of the admin API; 0 picks any free one", _Between(0, 65535))
     public_url: str = _setting(
         "",
         "Where ElevenLabs reaches this server, like https://voice.example.com (http only for loopback); "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
 from elaaoms.extract.rules import facts_of
-from elaaoms.memory import Fact
-from elaaoms.webhooks import Conversation, Turn
+from elaaoms.extract.words import TOPICS
+from elaaoms.identity import Hints
+from elaaoms.memory import Category, Fact
+from elaaoms.webhooks import Collected, Conversation, Turn
 
 WEDNESDAY = datetime(2026, 10, 28, 14, 0, tzinfo=UTC)
 
@@ -350,13 +353,11 @@ def test_a_fact_carries_its_sentence_its_quote_and_its_turn() -> None:
     found = fact(call("A: Hello!", "", "hi my name's robin baker and i need help"), "name")
     assert found.content == "The caller's name is Robin Baker."
     assert (found.category, found.importance, found.confidence) == (Category.FACTUAL, 8, 0.9)
-    assert (found.quote, found.turn) == ("hi my name's robin baker and", 2)
+    assert (found.quote, found.turn) == ("my name's robin baker", 2)
 
 
-@pytest.mark.parametrize(("said", "expected"), SAID, ids=[str(said) for said, _ in SAID])
-def test_every_quote_is_a_verbatim_part_of_its_turn(
-    said: str | tuple[str, ...], expected: dict[str, str]
-) -> None:
+@pytest.mark.parametrize("said", [said for said, _ in SAID], ids=str)
+def test_every_quote_is_a_verbatim_part_of_its_turn(said: str | tuple[str, ...]) -> None:
     conversation = call(*_turns(said))
     topics = {topic for _, topic in TOPICS} | {""}
     for found in facts_of(conversation):

@@ -18,6 +18,9 @@ _CHANGES = re.compile(
     re.IGNORECASE,
 )
 _TOPICS = tuple((re.compile(rf"\b(?:{words})\b", re.IGNORECASE), topic) for words, topic in TOPICS)
+_TRAILING = re.compile(
+    r"[\s,;]+(?:and|but|so|because|cause|cos|although|though|then|plus|yet)$", re.IGNORECASE
+)
 QUOTE = 280  # characters; longer clauses are cut around the match
 
 
@@ -94,7 +97,7 @@ def verbatim(text: str, start: int, end: int) -> str:
         start -= 1
     while end < len(text) and text[end].isalnum() and text[end - 1 : end].isalnum():
         end += 1
-    quote = text[start:end].strip(" \t\n,;-–—")
+    quote = _TRAILING.sub("", text[start:end].strip(" \t\n,;-–—"))
     return quote if len(quote) <= QUOTE else quote[:QUOTE].rsplit(" ", 1)[0].rstrip(" ,;")
 
 
