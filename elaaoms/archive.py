@@ -12,12 +12,16 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from attrs import frozen
 
 from elaaoms.errors import StorageFailed, StorageUnavailable, Unreadable
 from elaaoms.webhooks import AUDIO, FAILURE, TRANSCRIPTION, Event, Scanner, is_conversation_id, parse_event
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 WHOLE = 1 << 20  # bytes; a larger body is scanned before it is read whole
 PIECE = 1 << 16  # bytes read at a time
@@ -91,12 +95,13 @@ class Archive:
 
     def prepare(self) -> None:
         """Make the folders and remove what a crash left half-written."""
-        for folder in (self.root, self.incoming, self.root / HELD):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in self.incoming.iterdir():
-            left.unlink()
-        for folder in (self.root, self.root.parent):
-            _sync_directory(folder)
+        with disk_errors():
+            for folder in (self.root, self.incoming, self.root / HELD):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self.incoming.iterdir():
+                left.unlink()
+            for folder in (self.root, self.root.parent):
+                _sync_directory(folder)
 
     def free_bytes(self) -> int:
         """Free space of the file system that holds the archive."""
@@ -131,7 +136,7 @@ class Archive:
         name = event.conversation_id if event is not None else incoming.sha256
         lock = self._places.setdefault(name, asyncio.Lock())
         async with lock:
-            path = await asyncio.to_thread(self._place, incoming, event)
+            path = await _undisturbed(self._place, incoming, event)
         return Archived(
             sha256=incoming.sha256,
             size=incoming.size,
@@ -145,21 +150,24 @@ class Archive:
         with disk_errors():
             for path in self._names(incoming.sha256, event):
                 if not path.exists():
-                    created = not path.parent.exists()
                     path.parent.mkdir(mode=0o700, exist_ok=True)
                     os.rename(incoming.path, path)
-                    _sync_directory(path.parent)
-                    if created:
-                        _sync_directory(path.parent.parent)
-                    return path
-                if _sha256(path) == incoming.sha256:
-                    return path
+                elif _sha256(path) != incoming.sha256:
+                    continue
+                self._sync(path)
+                return path
         raise StorageFailed(f"two bodies claim the digest {incoming.sha256}")
+
+    def _sync(self, path: Path) -> None:
+        """Make a name durable, also one that was found: who gave it may have died before this."""
+        _sync_directory(path.parent)
+        _sync_directory(self.root)
 
     def _names(self, sha256: str, event: Event | None) -> tuple[Path, ...]:
         if event is None:
             return (self.root / HELD / f"{sha256}.json",)
-        suffix = _SUFFIX.get(event.type) or (event.type if is_conversation_id(event.type) else "event")
+        fits = is_conversation_id(event.type) and len(event.type) <= 64  # a file name has 255 bytes
+        suffix = _SUFFIX.get(event.type) or (event.type if fits else "event")
         stem = f"{event.conversation_id}_{suffix}"
         folder = self.root / event.conversation_id
         return folder / f"{stem}.json", folder / f"{stem}.{sha256[:32]}.json"
@@ -194,7 +202,7 @@ class Archive:
 
     def bodies(self) -> Iterator[tuple[str, bool]]:
         """All archived bodies as (path, held), for the start-up scan that adopts what has no row."""
-        with os.scandir(self.root) as folders:
+        with disk_errors(), os.scandir(self.root) as folders:
             for folder in folders:
                 if not folder.is_dir(follow_symlinks=False):
                     continue
@@ -206,9 +214,11 @@ class Archive:
     def adopt(self, path: str) -> Archived:
         """Describe a body that is in its place already, for a row that was never committed."""
         full = self.root / path
-        size = full.stat().st_size
-        event, reason = read_event(full, size)
-        return Archived(sha256=_sha256(full), size=size, path=path, event=event, reason=reason)
+        with disk_errors():
+            self._sync(full)
+            size = full.stat().st_size
+            event, reason = read_event(full, size)
+            return Archived(sha256=_sha256(full), size=size, path=path, event=event, reason=reason)
 
 
 def read_event(path: Path, size: int) -> tuple[Event | None, str]:
@@ -227,6 +237,16 @@ def read_event(path: Path, size: int) -> tuple[Event | None, str]:
         return parse_event(body), ""
     except Unreadable as error:
         return None, str(error)[:500]
+
+
+async def _undisturbed(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `function` in a thread; a cancelled caller leaves only when it is through with the files."""
+    running = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,))
+        raise
 
 
 @contextmanager
@@ -248,7 +268,6 @@ def _sha256(path: Path) -> str:
 def _sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with disk_errors():
-            os.fsync(descriptor)
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)

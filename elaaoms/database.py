@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import queue
 import re
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -40,6 +41,8 @@ class _Work:
                 return
             if error is None:
                 self.future.set_result(result)
+            elif isinstance(error, StopIteration):  # a future refuses it, and its caller would wait for ever
+                self.future.set_exception(RuntimeError("a transaction raised StopIteration"))
             else:
                 self.future.set_exception(error)
 
@@ -55,36 +58,41 @@ class Database:
     function runs completely or not at all. It may be run a second time after a failed commit, so
     it touches nothing but the transaction.
 
+    After an I/O error nothing is written any more: a flush that failed is not tried again.
+
     `read()` lends a read-only connection; cancelling a read interrupts its SQL.
     """
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, readers: list[aiosqlite.Connection]
-    ) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
+        self._closing = False
+        self._broken = False
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
         self._readers: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
-        for reader in readers:
-            self._readers.put_nowait(reader)
+        self._resting: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, *, readers: int = 4) -> AsyncIterator[Database]:
         """Open (and create, migrate, check) the database for this process alone."""
-        connection = await asyncio.to_thread(_prepare, path)
-        async with AsyncExitStack() as stack:
-            lent = [await stack.enter_async_context(reading(path)) for _ in range(readers)]
-            database = cls(path, connection, lent)
-            try:
+        database = cls(path, await asyncio.to_thread(_prepare, path))
+        try:
+            async with AsyncExitStack() as stack:
+                for _ in range(readers):
+                    database._readers.put_nowait(await stack.enter_async_context(reading(path)))
+                stack.push_async_callback(database._rested)
                 yield database
-            finally:
-                await asyncio.shield(asyncio.to_thread(database._close))
+        finally:  # the writer goes last and takes the WAL with it; a reader could not
+            database._closing = True
+            await asyncio.shield(asyncio.to_thread(database._close))
 
     async def write(self, function: Callable[[Transaction], T]) -> T:
         """Commit `function` as a transaction; StorageUnavailable when it cannot be committed now."""
+        if self._closing:
+            raise StorageUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.put(_Work(function, future, loop))
@@ -97,17 +105,34 @@ class Database:
         try:
             yield reader
         except asyncio.CancelledError:
-            await reader.interrupt()
+            resting = asyncio.create_task(self._rest(reader), name="database-rest")
+            self._resting.add(resting)
+            resting.add_done_callback(self._resting.discard)
             raise
-        except sqlite3.Error as error:
-            raise translated(error) from error
-        finally:
+        except BaseException as error:
+            self._readers.put_nowait(reader)
+            if isinstance(error, sqlite3.Error):
+                raise translated(error) from error
+            raise
+        else:
             self._readers.put_nowait(reader)
 
     async def fetch(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """All rows of one query."""
         async with self.read() as reader:
             return list(await reader.execute_fetchall(sql, parameters))
+
+    async def _rest(self, reader: aiosqlite.Connection) -> None:
+        """Lend a reader again once it is idle: an interrupt misses a statement that has not begun yet."""
+        idle = asyncio.ensure_future(reader.rollback())  # behind whatever its thread still has to do
+        while not idle.done():
+            await reader.interrupt()
+            await asyncio.wait((idle,), timeout=0.01)
+        self._readers.put_nowait(reader)
+
+    async def _rested(self) -> None:
+        if self._resting:
+            await asyncio.wait(self._resting)
 
     def _close(self) -> None:
         self._queue.put(None)
@@ -125,20 +150,26 @@ class Database:
                 self._commit(works)
 
     def _commit(self, batch: list[_Work]) -> None:
+        outcomes: list[tuple[Any, BaseException | None]]
         try:
+            if self._broken:
+                raise StorageFailed("the disk failed under the database; nothing is written any more")
             outcomes = self._attempt(batch)
+        except StorageFailed as error:
+            outcomes = [(None, error) for _ in batch]
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.rollback()
-            if len(batch) > 1:  # find out whose fault it is
+            self._undo()
+            self._broken = self._broken or isinstance(translated(error), StorageFailed)
+            if len(batch) > 1 and not self._broken and not _locked(error):  # find out whose fault it is
                 for work in batch:
                     self._commit([work])
                 return
-            outcomes = [(None, translated(error))]
+            outcomes = [(None, translated(error)) for _ in batch]
         for work, (result, failure) in zip(batch, outcomes, strict=True):
             work.settle(result, failure)
 
     def _attempt(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]]:
+        # What SQLite refuses ends the attempt: it may have rolled everything back by itself.
         outcomes: list[tuple[Any, BaseException | None]] = []
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
@@ -148,15 +179,19 @@ class Database:
                 outcomes.append((work.function(self._connection), None))
             except Exception as error:
                 if isinstance(error, sqlite3.Error):
-                    if not self._connection.in_transaction or len(batch) > 1:
-                        raise
-                    outcomes.append((None, translated(error)))
-                else:
-                    outcomes.append((None, error))
+                    raise
+                outcomes.append((None, error))
                 execute("ROLLBACK TO one")
             execute("RELEASE one")
         execute("COMMIT")
         return outcomes
+
+    def _undo(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+        except sqlite3.Error:
+            self._broken = True
 
 
 @asynccontextmanager
@@ -174,6 +209,12 @@ async def reading(path: Path) -> AsyncIterator[aiosqlite.Connection]:
         yield connection
     finally:
         await asyncio.shield(connection.close())
+
+
+def _locked(error: sqlite3.Error) -> bool:
+    return (
+        error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY if hasattr(error, "sqlite_errorcode") else False
+    )
 
 
 def translated(error: sqlite3.Error) -> ElaaomsError:
@@ -210,26 +251,41 @@ def migrations() -> list[tuple[int, str]]:
 
 
 def _prepare(path: Path) -> sqlite3.Connection:
-    created = not path.exists()
-    if created:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
+        if path.exists():
+            _inspect(path)
+        else:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+        try:
+            _configure(connection)
+            _migrate(connection)
+            _sync_directory(path.parent)  # SQLite does not report a failed sync of its own directory
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise translated(error) from error
-    try:
-        _configure(connection)
-        if not created:
-            _check(connection)
-        _migrate(connection)
-        _sync_directory(path.parent)  # SQLite does not report a failed sync of its own directory
-    except sqlite3.Error as error:
-        connection.close()
-        raise translated(error) from error
-    except BaseException:
-        connection.close()
-        raise
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise StorageFailed("the disk failed under the database (input/output error)") from error
+        reason = os.strerror(error.errno or 0)
+        raise StorageUnavailable(f"the database cannot be opened ({reason})") from error
     return connection
+
+
+def _inspect(path: Path) -> None:
+    """Refuse a file that is damaged or newer than we are through a connection that changes no byte of it."""
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5)) as connection:
+        try:
+            answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise
+            answer = str(error)
+        if answer != "ok":
+            raise StorageFailed(f"the database is damaged ({answer}); set it aside and restore a copy")
+        _version(connection)
 
 
 def _configure(connection: sqlite3.Connection) -> None:
@@ -249,20 +305,19 @@ def _configure(connection: sqlite3.Connection) -> None:
         raise ElaaomsError(f"the file system does not support SQLite's WAL (journal mode is {mode})")
 
 
-def _check(connection: sqlite3.Connection) -> None:
-    answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if answer != "ok":
-        raise StorageFailed(f"the database is damaged ({answer}); set it aside and restore a copy")
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    newest = migrations()[-1][0]
+    if version > newest:
+        raise ElaaomsError(
+            f"the database has schema {version}, this program knows {newest}: install a newer elaaoms"
+        )
+    return version
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    known = migrations()
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > known[-1][0]:
-        raise ElaaomsError(
-            f"the database has schema {version}, this program knows {known[-1][0]}: install a newer elaaoms"
-        )
-    for number, script in known:
+    version = _version(connection)
+    for number, script in migrations():
         if number > version:
             try:
                 connection.executescript(

@@ -30,6 +30,7 @@ _STABLE = frozenset(
         "customer_since",
     }
 )
+_CONTACT, _NO_CONTACT = "contact", "no_contact:"
 _MENTIONED = "mentioned"  # the value of an order that was only spoken about
 
 
@@ -48,9 +49,10 @@ class Reinforce:
 
 @frozen
 class Supersede:
-    """The caller changed it: the old memories end where the new one begins."""
+    """The caller changed it: the old memories end where the new one begins, which may be `known` already."""
 
     memories: tuple[Memory, ...]
+    known: Memory | None = None
 
 
 @frozen
@@ -82,9 +84,16 @@ def _candidates(heard: Heard, memories: Iterable[Memory]) -> list[Memory]:
     """The active memories that a fact may touch."""
     if heard.source == "operator":
         return []
-    return [
-        memory for memory in memories if memory.status is Status.ACTIVE and memory.slot == heard.fact.slot
-    ]
+    return [memory for memory in memories if memory.status is Status.ACTIVE and _touches(heard.fact, memory)]
+
+
+def _touches(fact: Fact, memory: Memory) -> bool:
+    """Whether they speak of the same attribute, or of a channel that is wanted here and refused there."""
+    return (
+        memory.slot == fact.slot
+        or (fact.slot == _CONTACT and memory.slot == f"{_NO_CONTACT}{fact.value}")
+        or (memory.slot == _CONTACT and fact.slot == f"{_NO_CONTACT}{memory.value}")
+    )
 
 
 def decide(heard: Heard, known: Sequence[Memory], policy: Policy) -> Decision:
@@ -102,10 +111,10 @@ def _by_slot(heard: Heard, holders: Sequence[Memory]) -> Decision:
     if not holders:
         return Add()
     for memory in reversed(holders):
-        match _relation(memory.value, fact.value):
+        match _relation(memory.value, fact.value) if memory.slot == fact.slot else _Relation.OTHER:
             case _Relation.SAME | _Relation.LESS:
                 others = tuple(other for other in holders if other.id != memory.id)
-                return Supersede(others) if fact.changes and others else Reinforce(memory)
+                return Supersede(others, memory) if fact.changes and others else Reinforce(memory)
             case _Relation.MORE:
                 return Reinforce(memory, refine=True)
             case _Relation.OTHER:
@@ -176,44 +185,30 @@ def learn(heard: Sequence[Heard], known: Sequence[Memory], owner: str, *, policy
             changed[memory.id] = None
 
     for item in heard:
-        active = _candidates(item, memories.values())
-        decision = decide(item, active, policy)
-        match decision:
+        match decide(item, _candidates(item, memories.values()), policy):
             case Add():
                 memory, effect = _born(item, owner, policy), "added"
             case Reinforce(old, refine):
-                memory, effect = (
-                    _reinforced(old, item, policy, refine=refine),
-                    "refined" if refine else "reinforced",
-                )
-            case Supersede(olds):
-                holder = next(
-                    (m for m in active if m.slot == item.fact.slot and m.value == item.fact.value), None
-                )
-                memory = _born(item, owner, policy) if holder is None else _reinforced(holder, item, policy)
-                effect = "superseded"
-                for old in olds:
-                    put(
-                        evolve(
-                            old, status=Status.SUPERSEDED, superseded_by=memory.id, valid_until=item.heard_at
-                        )
-                    )
-                    put(
-                        *(
-                            evolve(m, conflict_with=None)
-                            for m in memories.values()
-                            if m.conflict_with == old.id
-                        )
-                    )
-                memory = evolve(memory, conflict_with=None)
+                memory = _reinforced(old, item, policy, refine=refine)
+                effect = "refined" if refine else "reinforced"
+            case Supersede(olds, keeper):
+                memory = _born(item, owner, policy) if keeper is None else _reinforced(keeper, item, policy)
+                memory, effect = evolve(memory, conflict_with=None), "superseded"
+                ended = {old.id for old in olds}
+                put(*(_ended(old, memory, item.heard_at) for old in olds))
+                put(*(evolve(m, conflict_with=None) for m in memories.values() if m.conflict_with in ended))
             case Conflict(other):
                 memory, effect = evolve(_born(item, owner, policy), conflict_with=other.id), "conflicted"
                 put(evolve(other, conflict_with=memory.id))
-            case _:
+            case decision:
                 assert_never(decision)
         put(memory)
         effects[item.key] = (memory.id, effect)
     return Revision(memories=tuple(memories[id_] for id_ in changed), effects=effects)
+
+
+def _ended(old: Memory, by: Memory, at: float) -> Memory:
+    return evolve(old, status=Status.SUPERSEDED, superseded_by=by.id, valid_until=at, conflict_with=None)
 
 
 def fact_key(conversation_id: str | None, fact: Fact) -> str:
@@ -270,6 +265,7 @@ def _reinforced(old: Memory, heard: Heard, policy: Policy, *, refine: bool = Fal
         return memory
     return evolve(
         memory,
+        category=fact.category,
         content=fact.content,
         value=fact.value,
         source_quote=fact.quote,

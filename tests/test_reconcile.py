@@ -140,6 +140,16 @@ def test_what_goes_back_to_an_old_value_is_active_again() -> None:
     assert len(contents(memories, Status.SUPERSEDED)) == 2
 
 
+def test_a_channel_that_is_wanted_now_is_no_longer_refused() -> None:
+    never = heard(fact("The caller does not want to be contacted by phone.", "no_contact:phone", "yes"))
+    mail = heard(fact("The caller prefers to be contacted by e-mail.", "contact", "email"))
+    phone = heard(
+        fact("The caller prefers to be contacted by phone.", "contact", "phone", changes=True), day=2
+    )
+    assert contents(after(never, mail, phone)) == ["The caller prefers to be contacted by phone."]
+    assert contents(after(heard(phone.fact), heard(never.fact, day=2))) == [never.fact.content]
+
+
 def test_two_values_in_one_call_that_nothing_orders_stand_side_by_side() -> None:
     memories = after(
         heard(fact("The caller lives in Leeds.", "residence", "leeds")),

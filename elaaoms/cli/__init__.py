@@ -10,6 +10,7 @@ import click
 
 from elaaoms import __version__
 from elaaoms.cli.base import awaits, config_option, innermost, json_option, stated
+from elaaoms.cli.calls import calls
 from elaaoms.cli.jobs import jobs
 from elaaoms.cli.memories import memories
 from elaaoms.errors import AlreadyRunning, ConfigError, ElaaomsError, StorageFailed
@@ -96,5 +97,6 @@ async def send(config_path: Path, file: Any, url: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+main.add_command(calls)
 main.add_command(jobs)
 main.add_command(memories)

@@ -53,6 +53,7 @@ _HYPOTHETICAL = re.compile(
     r"(?:is|was|isn't|wasn't|it's|that's) (?:it )?(?:not |never )?(?:true|false|a lie) that|"
     r"it's not (?:that|like|as)|not because|never said|didn't say|did not say|wasn't saying|not saying|"
     r"doesn't mean|don't think|don't believe|not the case|nobody said|as a child|when i was|when we were|"
+    r"(?:don't |do not )?tell (?:me|her|him|them|us|your|my)\b|(?:^|,)\W*(?:just |please )?say|"
     r"back then|back when|as a kid|test)\b",
     re.IGNORECASE,
 )

@@ -148,7 +148,7 @@ _FIXED = re.compile(
     re.IGNORECASE,
 )
 _SOLVED = re.compile(
-    r"\b(?:it|that|everything|oh it)(?:'s| is| has| just)? (?:working(?: now| again)|works(?: now| again)?(?: fine)?|fixed(?: it| now)?|sorted(?: now)?|did (?:it|the trick)|solved it|resolved(?: now)?|back (?:on|up)(?: now)?|been (?:fixed|resolved|sorted))\b(?! out\b)",
+    r"\b(?:it|that|everything|oh it)(?:'s| is| has| just)? (?:working(?: now| again)|works(?: now| again)?(?: fine)?|fixed(?: it| now)?|sorted(?: now)?|did (?:it|the trick)|worked|solved it|resolved(?: now)?|back (?:on|up)(?: now)?|been (?:fixed|resolved|sorted))\b(?! out\b)",
     re.IGNORECASE,
 )
 _COMPLAINTS: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
@@ -238,6 +238,13 @@ def _state_phrase(value: str, said: str) -> str:
         said,
         re.IGNORECASE,
     )
+    keeps = re.search(
+        r"\bkeeps? (breaking|failing|crashing|freezing|disconnecting|cutting out)\b", said, re.IGNORECASE
+    )
+    if keeps:
+        return f"keeps {keeps[1].lower()}"
+    if re.search(r"\bdead\b", said, re.IGNORECASE):
+        return "is dead"
     return f"does not {refuses[1].lower()}" if refuses else _STATE_PHRASES[value]
 
 
@@ -314,6 +321,9 @@ _BUT = re.compile(
     r"\b(?:but|no|not|however|instead|wait|actually|rather|don't|can't|won't|too late|whatever|yeah right|again|last time|heard that|believe|another|as usual|sure you will|if you|never|already said)\b",
     re.IGNORECASE,
 )
+_THEN_NOT = re.compile(
+    r"\s*(?:but|actually|no|wait|however|except|only|if|don't|i don't|i'd rather|whatever)\b", re.IGNORECASE
+)
 _COMMITS = re.compile(
     r"\b(?P<how>i'll|i will|we'll|we will|i'm going to|we're going to|we are going to|i am going to|i promise to|we can|i can)\s+(?:(?:also|gladly|happily|then|personally|make sure to|be sure to|go ahead and|certainly|definitely|be happy to|arrange to|have to|just|immediately)\s+)*"
     r"(?P<verb>send|e-?mail|call|refund|replace|ship|issue|arrange|schedule|credit|escalate|forward|text|waive|deliver|mail|post|repair|fix|dispatch|ring|phone|cancel|extend|upgrade|reimburse|resend|organise|organize)\b(?P<rest>[^.!?;]{0,160})",
@@ -374,12 +384,12 @@ def third_person(text: str) -> str:
 
 def accepts(text: str) -> bool:
     """Whether a caller's turn takes up what the agent has just offered."""
-    first = re.split(r"[?]", text, maxsplit=1)[0][:160]
-    return (
-        bool(_ACCEPTS.match(first))
-        and not _BUT.search(first)
-        and not text.lstrip()[: len(first) + 1].endswith("?")
-    )
+    spans = sentences(text)
+    if not spans or not _ACCEPTS.match(text):
+        return False
+    first = text[slice(*spans[0])][:160]
+    second = text[slice(*spans[1])] if len(spans) > 1 else ""
+    return not (first.rstrip().endswith("?") or _BUT.search(first) or _THEN_NOT.match(second))
 
 
 def promises(heard: Heard, turn: int, raw: str) -> Iterator[Fact]:

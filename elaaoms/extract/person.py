@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 from elaaoms.extract import dates, spoken
 from elaaoms.extract.heard import Heard, capitals
-from elaaoms.extract.words import COMMON, OCCUPATIONS
+from elaaoms.extract.words import COMMON, FIRST_NAMES, OCCUPATIONS
 from elaaoms.memory import Category, Fact
 
 Reader = Callable[[Heard, re.Match[str]], Iterator[Fact]]
 _PHRASE_WORD = re.compile(r"\s*([^\W_][\w'’-]{0,24})")
-_ARTICLE = re.compile(r"^(?:the|a|an|some|any|really|very|all|those|these)\s+", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(?:the|a|an|some|any|really|very|all)\s+", re.IGNORECASE)
 _ENDING = frozenset(
     [
         "and",
@@ -164,6 +164,8 @@ def phrase(text: str, at: int, *, most: int = 5) -> str | None:
         position = match.end()
         if text[position : position + 1] in ",.!?;":
             break
+    if words and words[0] in FIRST_NAMES:
+        return None  # a person, not a thing
     if not words or len(words) > most or words[-1] in _LINKS:
         return None
     return " ".join(words)
@@ -171,8 +173,12 @@ def phrase(text: str, at: int, *, most: int = 5) -> str | None:
 
 def with_article(text: str, at: int, thing: str) -> str:
     """`thing`, which `phrase` read at `at`, with the article it had there."""
-    article = re.match(r"\s*(the|an?)\s", text[at:], re.IGNORECASE)
-    return f"{article[1].lower()} {thing}" if article else thing
+    said = re.match(
+        rf"\s*(?P<article>(?:the|an?)\s+)?(?:\w+\s+){{0,2}}?(?P<thing>{re.escape(thing)})",
+        text[at:],
+        re.IGNORECASE,
+    )
+    return f"{(said['article'] or '').lower()}{said['thing']}" if said else thing
 
 
 # -- where ---------------------------------------------------------------------------
@@ -194,6 +200,12 @@ _ADDRESS = re.compile(
 _POSTCODE = re.compile(r"\b(?P<code>[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2})\b")
 
 
+_NO_PLACE = re.compile(
+    r"\s+(?:times?|world|conditions|circumstances|house|flat|apartment|building|area|home|hope|way)\b",
+    re.IGNORECASE,
+)
+
+
 def place(text: str, at: int) -> str | None:
     """The place named at `at` in title case: one to three words, none of them ordinary."""
     words: list[str] = []
@@ -213,11 +225,20 @@ def place(text: str, at: int) -> str | None:
         position = match.end()
         if text[position : position + 1] in ",.!?;":
             break
+    if _NO_PLACE.match(text, position):
+        return None
     return capitals(" ".join(words)) if words and words[-1].lower() not in COMMON else None
+
+
+_COMPANY = re.compile(
+    r"\b(?:on behalf of|limited|ltd|inc|llc|gmbh|our (?:company|office|firm|business|shop))\b", re.IGNORECASE
+)
 
 
 def _residence(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
     where = place(heard.clause.text, match.end())
+    if match["who"].lower() == "we" and _COMPANY.search(heard.raw):
+        return  # a firm that moved
     street = where is not None and re.search(rf" (?:{_STREETS})$", where, re.IGNORECASE)
     if where and not street and not _ADDRESS.search(heard.clause.text):
         moved = "moved" in match[0].lower()
@@ -278,7 +299,7 @@ _NO_ALLERGIES = re.compile(
 )
 _DIETS = r"vegetarian|vegan|pescatarian|coeliac|celiac|lactose[ -]intolerant|gluten[ -]intolerant|gluten[ -]free|diabetic|kosher|halal"
 _DIET = re.compile(
-    rf"\b(?:i'm|i am|im)(?P<not> not| no longer)? (?:a |now a |now |also |actually |actually a |strictly )?(?P<diet>{_DIETS})\b",
+    rf"\b(?:i'm|i am|im)(?P<not> not| no longer)? (?:a |now a |now |also |actually |actually a |strictly )?(?P<diet>{_DIETS})\b(?![ -](?:curious|friendly|food|options?|menu|meals?))",
     re.IGNORECASE,
 )
 _NO_EAT = re.compile(
@@ -627,6 +648,7 @@ _TIME_TO_CALL = re.compile(
     r"(?P<tail>.{0,30})",
     re.IGNORECASE,
 )
+_LASTING = re.compile(r"\b(?:only|always|best|available|free|reachable|any ?time|prefer)\b", re.IGNORECASE)
 _ONE_OFF = re.compile(
     r"\b(?:tomorrow|today|tonight|monday|tuesday|wednesday|thursday|friday|saturday|sunday|next|this)\b",
     re.IGNORECASE,
@@ -765,6 +787,8 @@ def _no_contact(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
 
 def _contact_time(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
     when = " ".join(match["when"].lower().replace("only ", "").split())
+    if not _LASTING.search(match[0]):
+        return
     if _ONE_OFF.search(match["tail"]) or _ONE_OFF.search(match[0]):
         return
     when = (

@@ -76,7 +76,7 @@ _DENIED = re.compile(
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{10,30}")
 _SSN = re.compile(r"\b\d{3}-\d{2}-\d{4}\b")
 _SPEAKS_OF_OTHERS = re.compile(
-    r"\b(?:his|her|their|your|(?<!my )\w{3,}'s|wife's|husband's|mother's|father's|daughter's|son's|mum's|dad's|friend's|boss's|neighbour's|work)\s+(?:new |mobile |cell |phone |home |telephone )*(?:number|e-?mail|phone|mobile|address)\b",
+    r"\b(?:his|her|their|your|(?!(?:what|that|here|there|name|number|it|everything|who)'s)\w{3,}'s|wife's|husband's|mother's|father's|daughter's|son's|mum's|dad's|friend's|boss's|neighbour's|work)\s+(?:new |mobile |cell |phone |home |telephone )*(?:number|e-?mail|phone|mobile|address)\b",
     re.IGNORECASE,
 )
 _OLD = re.compile(r"\b(?:old|previous|former|wrong|not my|no longer|used to be)\b", re.IGNORECASE)
@@ -215,7 +215,7 @@ _STATES: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
     for value, content, pattern in (
         ("wrong", "was wrong", r"the wrong (?:item|items|size|colou?r|thing|product|one|order|model|parcel)|(?:is|was|'s|got|received|sent|delivered) (?:completely |totally |me |us |just )*(?:the )?wrong"),
         ("damaged", "arrived damaged", r"(?:arrived|came|was|is|'s|were|are|turned up|got here|delivered)(?: (?:completely|all|totally|badly|really|just|here))* (?:damaged|broken|smashed|cracked|crushed|torn|soaked|in pieces|shattered|dented|ripped)"),
-        ("late", "has not arrived", r"(?:hasn't|has not|haven't|have not|still not|never|didn't|did not|not yet|isn't here|is not here)(?: (?:even|yet|still|actually|been|really|ever))* (?:arrived?|come|came|delivered|show(?:n|ed)? up|turn(?:ed)? up|received?|here|got here|gotten|reached)|still (?:hasn't|not here|nothing|missing)|never (?:arrived|came|turned up|showed up|got here)|still waiting (?:for|on)|(?:i've|i have|been) (?:been )?waiting (?:for|on) (?:it|my)"),
+        ("late", "has not arrived", r"(?:hasn't|has not|haven't|have not|still not|never|didn't|did not|not yet|isn't here|is not here)(?: (?:even|yet|still|actually|been|really|ever))* (?:arrived?|come|came|delivered|show(?:n|ed)? up|turn(?:ed)? up|received?|here|got here|gotten|reached)|still (?:don't|do not) have|(?:don't|do not|haven't got) (?:have )?(?:it|them) yet|still (?:hasn't|not here|nothing|missing)|never (?:arrived|came|turned up|showed up|got here)|still waiting (?:for|on)|(?:i've|i have|been) (?:been )?waiting (?:for|on) (?:it|my)"),
         ("late", "is late", r"(?:is|'s|are) (?:(?:very|really|so|already|now|still|running|a bit|\w+ (?:days?|weeks?)|over a week) )*(?:late|delayed|overdue)"),
         ("missing", "is missing", r"(?:is|'s|are|went|has gone|was|got) (?:missing|lost|stolen)|got lost|(?:item|items|part|parts|piece|half|one|something) (?:is|are|was|were) missing"),
         ("returned", "was returned", r"i(?:'ve| have)? (?:already )?(?:returned|sent (?:it|that|them|the order|my order) back)"),
@@ -276,6 +276,10 @@ def _recalled(heard: Heard) -> Fact | None:
     return standing[0] if re.search(spoken_of, heard.agent, re.IGNORECASE) else None
 
 
+def _told(order: str, content: str, partly: bool) -> str:
+    return f"Something is missing from {order}" if partly else f"{order[0].upper()}{order[1:]} {content}"
+
+
 def orders(heards: Sequence[Heard], references: Sequence[Reference], raw: str) -> Iterator[Fact]:
     """What is the matter with the orders of one turn, named by code or just "my order"."""
     gone = {reference.corrects for reference in references if reference.corrects}
@@ -314,13 +318,17 @@ def orders(heards: Sequence[Heard], references: Sequence[Reference], raw: str) -
         if content == "was wrong" and what_was:
             what = what_was[1].lower()
             content = f"{'had' if what in ('size', 'color', 'colour', 'model') else 'was'} the wrong {what}"
+        part = re.search(
+            r"\b(?:items?|parts?|pieces?|half|one|something)\b.*\bmissing\b", clause.text, re.IGNORECASE
+        )
+        partly = value == "missing" and part is not None
         if value == "cancelled" and not (own or noun):
             continue
         if target is None and recalled is not None and not (noun and not _MY_ORDER.search(clause.text)):
             stated = True
             yield heard.note(
                 Category.ISSUE if value not in ("arrived", "returned", "cancelled") else Category.FACTUAL,
-                f"Order {recalled.slot[6:]} {content}", 7, recalled.slot, value,
+                _told(f"order {recalled.slot[6:]}", content, partly), 7, recalled.slot, value,
                 changes=value in ("arrived", "cancelled", "returned"), topic="your order", span=heard.span(match),
             )  # fmt: skip
         elif target is not None:
@@ -333,7 +341,7 @@ def orders(heards: Sequence[Heard], references: Sequence[Reference], raw: str) -
             stated = True
             yield heard.note(
                 Category.ISSUE if value not in ("arrived", "returned", "cancelled") else Category.FACTUAL,
-                f"Order {target.code.value} {content}", 7, f"order:{target.code.value}", value,
+                _told(f"order {target.code.value}", content, partly), 7, f"order:{target.code.value}", value,
                 changes=value in ("arrived", "cancelled", "returned"), topic="your order", span=(left, right),
             )  # fmt: skip
         elif (mine := _MY_ORDER.search(clause.text)) or (
@@ -344,7 +352,7 @@ def orders(heards: Sequence[Heard], references: Sequence[Reference], raw: str) -
             topic = "your delivery" if what in ("delivery", "parcel", "package") else "your order"
             yield heard.note(
                 Category.ISSUE if value not in ("arrived", "returned", "cancelled") else Category.FACTUAL,
-                f"The caller's {what} {content}", 7, "problem:order", value,
+                _told(f"the caller's {what}", content, partly), 7, "problem:order", value,
                 changes=value in ("arrived", "cancelled", "returned"), topic=topic, span=heard.span(match),
             )  # fmt: skip
 
@@ -410,7 +418,7 @@ def emails(heard: Heard, text: str, at: int) -> Iterator[Fact]:
         ) or doubtful(before):
             continue
         if re.search(
-            r"\b(?:your|from|you(?:r team)? (?:emailed|wrote)|to your)\s+(?:\w+\s+){0,2}$",
+            r"\b(?:your|from|wrote|write|writing|emailed|e-mailed|contacted|sent)\s+(?:\w+\s+){0,2}$",
             before,
             re.IGNORECASE,
         ):

@@ -34,23 +34,40 @@ RETURNING id
 """
 
 # A lock is free for a job when nothing else under it runs and nothing older under it waits.
+# The index is named: left alone, the planner sorts everything available before each claim.
 _CLAIM = """
 UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = :now
 WHERE id = (
-    SELECT id FROM jobs AS due
+    SELECT id FROM jobs AS due INDEXED BY jobs_due
     WHERE state = 'available' AND run_at <= :now AND NOT EXISTS (
-        SELECT 1 FROM jobs AS other
-        WHERE other.lock = due.lock AND other.state IN ('available', 'running')
-          AND (other.id < due.id OR other.state = 'running')
+        SELECT 1 FROM jobs AS older
+        WHERE older.lock = due.lock AND older.id < due.id AND older.state IN ('available', 'running')
+    ) AND NOT EXISTS (
+        SELECT 1 FROM jobs AS busy WHERE busy.lock = due.lock AND busy.state = 'running'
     )
     ORDER BY run_at, id LIMIT 1
 )
 RETURNING *
 """
 
+# A claim is known by its attempt and its moment: an attempt that was not counted has its number again.
 _SETTLE = """
 UPDATE jobs SET state = :state, attempt = :attempt, run_at = :run_at, errors = :errors, finished_at = :finished_at
-WHERE id = :id AND state = 'running' AND attempt = :claimed
+WHERE id = :id AND state = 'running' AND attempt = :claimed AND started_at = :started_at
+"""
+
+_LOOK = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE state = 'available' AND run_at <= ? LIMIT 1"
+
+_NEXT = "SELECT min(run_at) AS due FROM jobs INDEXED BY jobs_due WHERE state = 'available' AND run_at > ?"
+
+_OLDEST = "SELECT min(run_at) AS due FROM jobs INDEXED BY jobs_due WHERE state = 'available'"
+
+_PAGE = """
+SELECT * FROM jobs WHERE {} AND id < coalesce(:before, 9223372036854775807) ORDER BY id DESC LIMIT :limit
+"""
+
+_PRUNE = """
+DELETE FROM jobs INDEXED BY jobs_finished WHERE state IN ('completed', 'cancelled') AND finished_at < ?
 """
 
 _RETRY = """
@@ -81,7 +98,7 @@ class SQLiteJobQueue:
         self._changed.set()
 
     async def wait(self, timeout_s: float) -> None:
-        # Cleared here, before the worker looks again: what is announced while it looks is not missed.
+        # Cleared here, before the one worker looks again: what is announced while it looks is not missed.
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -101,6 +118,7 @@ class SQLiteJobQueue:
                     "state": State.FAILED if spent else State.AVAILABLE,
                     "attempt": job.attempt,
                     "claimed": job.attempt,
+                    "started_at": job.started_at,
                     "run_at": now,
                     "errors": _errors(job, "the process ended while the job ran", now),
                     "finished_at": now if spent else None,
@@ -113,9 +131,7 @@ class SQLiteJobQueue:
         return rescued
 
     async def claim(self, *, now: float) -> Job | None:
-        if not await self._database.fetch(
-            "SELECT 1 FROM jobs WHERE state = 'available' AND run_at <= ? LIMIT 1", (now,)
-        ):
+        if not await self._database.fetch(_LOOK, (now,)):
             return None  # an idle queue costs no write
         row = await self._database.write(lambda c: c.execute(_CLAIM, {"now": now}).fetchone())
         return None if row is None else _job(row)
@@ -127,8 +143,9 @@ class SQLiteJobQueue:
             "state": settled.state,
             "attempt": settled.attempt,
             "claimed": job.attempt,
+            "started_at": job.started_at,
             "run_at": settled.run_at,
-            "errors": json.dumps(settled.errors, ensure_ascii=False),
+            "errors": json.dumps(settled.errors),
             "finished_at": settled.finished_at,
         }
 
@@ -173,9 +190,7 @@ class SQLiteJobQueue:
                 assert_never(outcome)
 
     async def next_due(self, *, now: float) -> float | None:
-        rows = await self._database.fetch(
-            "SELECT min(run_at) AS due FROM jobs WHERE state = 'available' AND run_at > ?", (now,)
-        )
+        rows = await self._database.fetch(_NEXT, (now,))
         return rows[0]["due"]  # type: ignore[no-any-return]
 
     async def get(self, job_id: int) -> Job:
@@ -188,8 +203,7 @@ class SQLiteJobQueue:
         self, *, state: State | None = None, limit: int = 50, before: int | None = None
     ) -> list[Job]:
         rows = await self._database.fetch(
-            "SELECT * FROM jobs WHERE (:state IS NULL OR state = :state) AND (:before IS NULL OR id < :before)"
-            " ORDER BY id DESC LIMIT :limit",
+            _PAGE.format("TRUE" if state is None else "state = :state"),
             {"state": state, "before": before, "limit": limit},
         )
         return [_job(row) for row in rows]
@@ -199,7 +213,7 @@ class SQLiteJobQueue:
         return {state.value: 0 for state in State} | {row["state"]: row["n"] for row in rows}
 
     async def oldest_due(self) -> float | None:
-        rows = await self._database.fetch("SELECT min(run_at) AS due FROM jobs WHERE state = 'available'")
+        rows = await self._database.fetch(_OLDEST)
         return rows[0]["due"]  # type: ignore[no-any-return]
 
     async def retry(self, job_id: int, *, now: float) -> Job:
@@ -246,14 +260,7 @@ class SQLiteJobQueue:
         return job
 
     async def prune(self, *, finished_before: float) -> int:
-        return await self._database.write(
-            lambda c: (
-                c.execute(
-                    "DELETE FROM jobs WHERE state IN ('completed', 'cancelled') AND finished_at < ?",
-                    (finished_before,),
-                ).rowcount
-            )
-        )
+        return await self._database.write(lambda c: c.execute(_PRUNE, (finished_before,)).rowcount)
 
 
 def _existing(connection: Transaction, job_id: int) -> Job:
@@ -280,4 +287,4 @@ def _error(job: Job, reason: str, now: float) -> dict[str, object]:
 
 
 def _errors(job: Job, reason: str, now: float) -> str:
-    return json.dumps((*job.errors, _error(job, reason, now)), ensure_ascii=False)
+    return json.dumps((*job.errors, _error(job, reason, now)))

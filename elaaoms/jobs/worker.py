@@ -48,6 +48,7 @@ class Worker:
         self._clock = clock
         self._grace_s = grace_s
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refused: dict[int, str] = {}  # which provider a job waits for
         self.blocked: dict[str, str] = {}
         self.turned_at = 0.0  # monotonic; the last time the loop looked at the queue
 
@@ -76,15 +77,17 @@ class Worker:
 
     async def _start_due(self, group: asyncio.TaskGroup) -> float:
         """Start what is due and free; seconds until it is worth looking again."""
+        now = self._clock()
         try:
             while len(self._tasks) < self._concurrency:
-                job = await self._queue.claim(now=self._clock())
+                now = self._clock()  # also for `next_due`: between two moments a job could fall due unseen
+                job = await self._queue.claim(now=now)
                 if job is None:
                     break
                 task = group.create_task(self._work(job), name=f"job-{job.id}")
                 self._tasks.add(task)
                 task.add_done_callback(self._finished)
-            due = await self._queue.next_due(now=self._clock())
+            due = await self._queue.next_due(now=now)
         except StorageUnavailable as error:
             log.warning("the queue cannot be read now: %s", error)
             return 5.0
@@ -102,7 +105,7 @@ class Worker:
             outcome = await self._outcome(job)
             settled = await self._settle(job, outcome)
         except asyncio.CancelledError:
-            await asyncio.shield(self._settle(job, Released()))
+            await asyncio.shield(self._release(job))
             raise
         finally:
             slow.cancel()
@@ -111,11 +114,22 @@ class Worker:
         log.info("job %d %s attempt=%d %s in %.0f ms", job.id, job.kind, job.attempt, state, took * 1000)
 
     async def _outcome(self, job: Job) -> Outcome:
+        outcome = await self._handled(job)
+        if isinstance(outcome, Blocked):
+            self._refused[job.id] = outcome.provider
+            self.blocked[outcome.provider] = outcome.reason
+        elif isinstance(outcome, Done) and (provider := self._refused.pop(job.id, None)):
+            self.blocked.pop(provider, None)  # it answers again
+        return outcome
+
+    async def _handled(self, job: Job) -> Outcome:
         handler = self._handlers.get(job.kind)
         if handler is None:
             return Failed(f"nothing handles jobs of kind {job.kind!r}")
         try:
             outcome = await handler(job)
+            if not isinstance(outcome, Outcome):
+                raise TypeError(f"a handler gave {type(outcome).__name__} for an outcome")
         except ServiceUnavailable as error:
             return Retry(str(error), error.retry_after)
         except StorageUnavailable as error:
@@ -123,18 +137,28 @@ class Worker:
         except TimeoutError:
             return Retry("it took too long")
         except ProviderBlocked as error:
-            self.blocked[error.provider] = str(error)
             return Blocked(error.provider, str(error))
         except (ServiceRejected, Unreadable, NotFound) as error:
             return Failed(str(error))
         except StorageFailed:
             raise  # nothing can be trusted any more: the process ends
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.exception("job %d (%s) cancelled itself", job.id, job.kind)
+            return Retry(f"a bug: {type(error).__name__}")
         except Exception as error:
             log.exception("job %d (%s) raised", job.id, job.kind)
             return Retry(f"a bug: {type(error).__name__}")
-        if isinstance(outcome, Blocked):
-            self.blocked[outcome.provider] = outcome.reason
         return outcome
+
+    async def _release(self, job: Job) -> None:
+        """Hand a job back because we stop; what the database does not take now, the next start rescues."""
+        try:
+            await self._queue.settle(job, Released(), now=self._clock())
+        except StorageUnavailable as error:
+            log.warning("job %d is not handed back, the next start does: %s", job.id, error)
 
     async def _settle(self, job: Job, outcome: Outcome) -> str | None:
         """Write the outcome, for as long as the database takes; the state that the job is in."""

@@ -204,6 +204,12 @@ async def show_call(services: Services, request: web.Request, _: bytes) -> web.R
     return success(request, "found", shown)
 
 
+async def list_held(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Bodies that were correctly signed but could not be understood, newest first."""
+    held = await services.calls.held(limit=_limit(_query(request, "limit")))
+    return success(request, f"{len(held)} held", {"held": [views.held(entry) for entry in held]})
+
+
 # -- jobs ------------------------------------------------------------------------------
 
 
