@@ -7,6 +7,8 @@ from itertools import pairwise
 
 from attrs import frozen
 
+from elaaoms.extract.words import vocabulary
+
 _FILLER = re.compile(
     r"\b(?:u+m+|u+h+|e+r+m*|h+m+|m+hm+|ah+)\b,?(?!')|\byou know,|\bi mean,?(?=\s+(?:i|my|it|the)\b)",
     re.IGNORECASE,
@@ -71,7 +73,7 @@ _HEARSAY = re.compile(
     r"was saying|were saying|(?:was|is|were) like)\b",
     re.IGNORECASE,
 )
-_SPEAKER = frozenset(["i", "i've", "i'd", "i'll", "just", "already", "i'm"])
+_SPEAKER = vocabulary("i i've i'd i'll just already i'm")
 _HEARD = re.compile(
     r"\b(?:i heard|i read|i was told|i've been told|i thought|apparently|according to|rumour|rumor|supposedly|allegedly)\b",
     re.IGNORECASE,

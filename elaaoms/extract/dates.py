@@ -9,58 +9,15 @@ from datetime import date, datetime, time, timedelta
 
 from attrs import evolve, frozen
 
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-_UNITS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
-_ORDINALS = [
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "thirteenth",
-    "fourteenth",
-    "fifteenth",
-    "sixteenth",
-    "seventeenth",
-    "eighteenth",
-    "nineteenth",
-    "twentieth",
-]
+from elaaoms.extract.words import listed
+
+MONTHS = listed("January February March April May June July August September October November December")
+WEEKDAYS = listed("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+_UNITS = listed("zero one two three four five six seven eight nine ten eleven twelve")
+_ORDINALS = listed(
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
+    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+)
 _TENS = {
     "twenty": 20,
     "thirty": 30,
@@ -71,18 +28,7 @@ _TENS = {
     "eighty": 80,
     "ninety": 90,
 }
-_TEENS = [
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
+_TEENS = listed("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen")
 
 
 @frozen
@@ -360,20 +306,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[_Said], date | None]], ...] = (
 
 # -- times ----------------------------------------------------------------------------
 
-_HOUR_WORDS = [
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
+_HOUR_WORDS = listed("one two three four five six seven eight nine ten eleven twelve")
 _HOUR = rf"(?:{'|'.join(_HOUR_WORDS)}|\d{{1,2}})"
 _MINUTE_WORDS = {
     "fifteen": 15,

@@ -8,12 +8,12 @@ from difflib import SequenceMatcher
 
 from elaaoms.extract import spoken
 from elaaoms.extract.heard import Heard, capitals
-from elaaoms.extract.words import COMMON, FIRST_NAMES, NOT_NAMES, RELATIONS
+from elaaoms.extract.words import COMMON, FIRST_NAMES, NOT_NAMES, RELATIONS, vocabulary
 from elaaoms.memory import Category, Fact
 
 _WORD = re.compile(r"\s*([^\W\d_](?:[^\W\d_]|['’-](?=[^\W\d_])){0,19})(?![\w])")
 _TITLE = re.compile(r"\s*(?:mr|mrs|ms|miss|dr|doctor|prof|professor)\b\.?", re.IGNORECASE)
-_PARTICLES = frozenset(["de", "van", "von", "der", "den", "la", "le", "da", "di", "al", "el", "bin", "o"])
+_PARTICLES = vocabulary("de van von der den la le da di al el bin o")
 _NAME_IS = re.compile(
     r"\b(?:my (?:full |own |first |real |married |maiden )?name(?:'s| is(?: actually| now)?|:)|(?:my|the) name's|the name is|you can call me|please call me|"
     r"everyone calls me|i go by|people call me)\s+",
@@ -107,28 +107,8 @@ def read_name(text: str, at: int, *, most: int = 3) -> tuple[str, int] | None:
 
 
 # Ordinary words that are names when they carry a capital.
-_BOTH = frozenset(
-    [
-        "mark",
-        "will",
-        "may",
-        "grace",
-        "rose",
-        "hope",
-        "faith",
-        "joy",
-        "bill",
-        "frank",
-        "young",
-        "long",
-        "small",
-        "baker",
-        "cook",
-        "day",
-        "king",
-        "may",
-        "guy",
-    ]
+_BOTH = vocabulary(
+    """mark will may grace rose hope faith joy bill frank young long small baker cook day king may guy"""
 )
 
 

@@ -7,135 +7,25 @@ from collections.abc import Callable, Iterator
 
 from elaaoms.extract import dates, spoken
 from elaaoms.extract.heard import Heard, capitals
-from elaaoms.extract.words import COMMON, FIRST_NAMES, OCCUPATIONS
+from elaaoms.extract.words import COMMON, FIRST_NAMES, OCCUPATIONS, vocabulary
 from elaaoms.memory import Category, Fact
 
 Reader = Callable[[Heard, re.Match[str]], Iterator[Fact]]
 _PHRASE_WORD = re.compile(r"\s*([^\W_][\w'’-]{0,24})")
 _ARTICLE = re.compile(r"^(?:the|a|an|some|any|really|very|all)\s+", re.IGNORECASE)
-_ENDING = frozenset(
-    [
-        "and",
-        "but",
-        "because",
-        "cause",
-        "cos",
-        "so",
-        "though",
-        "although",
-        "very",
-        "a",
-        "lot",
-        "really",
-        "too",
-        "as",
-        "well",
-        "please",
-        "thanks",
-        "thank",
-        "anyway",
-        "honestly",
-        "much",
-        "more",
-        "most",
-        "best",
-        "better",
-        "the",
-        "also",
-        "especially",
-        "or",
-        "actually",
-        "which",
-        "i",
-        "we",
-        "he",
-        "she",
-        "they",
-        "by",
-        "anymore",
-        "any",
-        "now",
-    ]
+_ENDING = vocabulary(
+    """and but because cause cos so though although very a lot really too as well please thanks thank
+    anyway honestly much more most best better the also especially or actually which i we he she they by
+    anymore any now"""
 )
-_CONDITION = frozenset(
-    ["when", "if", "unless", "until", "while", "where", "what", "how", "that", "who", "whenever"]
-)
+_CONDITION = vocabulary("when if unless until while where what how that who whenever")
 _LINKS = frozenset("in on at with of for from to about the".split())
-_FORBIDDEN = frozenset(
-    [
-        "it",
-        "you",
-        "your",
-        "yours",
-        "me",
-        "my",
-        "mine",
-        "our",
-        "ours",
-        "this",
-        "that",
-        "these",
-        "those",
-        "him",
-        "her",
-        "them",
-        "his",
-        "their",
-        "to",
-        "be",
-        "being",
-        "been",
-        "is",
-        "are",
-        "was",
-        "not",
-        "having",
-        "waiting",
-        "calling",
-        "talking",
-        "hearing",
-        "paying",
-        "getting",
-        "listening",
-        "sitting",
-        "speaking",
-        "repeating",
-        "spending",
-        "when",
-        "if",
-        "wasting",
-        "doing",
-        "how",
-        "what",
-        "who",
-        "why",
-        "where",
-        "same",
-        "way",
-        "one",
-        "ones",
-        "idea",
-        "fact",
-        "thought",
-        "here",
-        "there",
-        "everything",
-        "nothing",
-        "anything",
-        "something",
-        "someone",
-        "everyone",
-        "anyone",
-        "nobody",
-        "people",
-        "stuff",
-        "thing",
-        "things",
-        "job",
-        "work",
-        "sound",
-        "look",
-    ]
+_FORBIDDEN = vocabulary(
+    """it you your yours me my mine our ours this that these those him her them his their to be being been
+    is are was not having waiting calling talking hearing paying getting listening sitting speaking
+    repeating spending when if wasting doing how what who why where same way one ones idea fact thought
+    here there everything nothing anything something someone everyone anyone nobody people stuff thing
+    things job work sound look"""
 )
 
 

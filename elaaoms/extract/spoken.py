@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from attrs import evolve, frozen
 
+from elaaoms.extract.words import listed, vocabulary
+
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?|[^\w\s]|_")
 _DIGITS = {
     **{
         word: str(value)
-        for value, word in enumerate(
-            ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-        )
+        for value, word in enumerate(listed("zero one two three four five six seven eight nine"))
     },
     "nought": "0",
     "naught": "0",
@@ -21,159 +21,34 @@ _DIGITS = {
 _TEENS = {
     word: 10 + value
     for value, word in enumerate(
-        [
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-        ]
+        listed("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen")
     )
 }
 _TENS = {
     word: 20 + 10 * value
-    for value, word in enumerate(
-        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-    )
+    for value, word in enumerate(listed("twenty thirty forty fifty sixty seventy eighty ninety"))
 }
 _SCALES = {"hundred": 100, "thousand": 1000}
 _REPEATS = {"double": 2, "triple": 3, "treble": 3}
 _NATO = {
     word: word[0].upper()
-    for word in [
-        "alpha",
-        "alfa",
-        "bravo",
-        "charlie",
-        "delta",
-        "echo",
-        "foxtrot",
-        "golf",
-        "hotel",
-        "india",
-        "juliet",
-        "juliett",
-        "kilo",
-        "lima",
-        "mike",
-        "november",
-        "oscar",
-        "papa",
-        "quebec",
-        "romeo",
-        "sierra",
-        "tango",
-        "uniform",
-        "victor",
-        "whiskey",
-        "whisky",
-        "xray",
-        "yankee",
-        "zulu",
-    ]
+    for word in listed(
+        "alpha alfa bravo charlie delta echo foxtrot golf hotel india juliet juliett kilo lima mike "
+        "november oscar papa quebec romeo sierra tango uniform victor whiskey whisky xray yankee zulu"
+    )
 }
 _MARKS = {"dash": "-", "hyphen": "-", "minus": "-", "-": "-", "–": "-", "slash": "/", "/": "/"}
 # A number before one of these counts something; it is no part of a code or a phone number.
-_COUNTED = frozenset(
-    [
-        "second",
-        "seconds",
-        "minute",
-        "minutes",
-        "hour",
-        "hours",
-        "day",
-        "days",
-        "week",
-        "weeks",
-        "month",
-        "months",
-        "year",
-        "years",
-        "items",
-        "item",
-        "times",
-        "time",
-        "pieces",
-        "people",
-        "persons",
-        "pm",
-        "am",
-        "o'clock",
-        "percent",
-        "dollars",
-        "pounds",
-        "euros",
-        "cents",
-        "pence",
-        "bucks",
-        "quid",
-        "kilos",
-        "bags",
-        "boxes",
-        "of",
-        "more",
-        "other",
-        "others",
-        "different",
-        "kids",
-        "children",
-        "euro",
-        "pound",
-        "dollar",
-        "%",
-        "nights",
-        "guests",
-        "adults",
-        "pairs",
-        "bottles",
-        "degrees",
-        "miles",
-        "kilometers",
-        "stars",
-    ]
+_COUNTED = vocabulary(
+    """second seconds minute minutes hour hours day days week weeks month months year years items item
+    times time pieces people persons pm am o'clock percent dollars pounds euros cents pence bucks quid
+    kilos bags boxes of more other others different kids children euro pound dollar % nights guests
+    adults pairs bottles degrees miles kilometers stars"""
 )
 _NOT_A_PIECE = re.compile(r"\d+(?:st|nd|rd|th|am|pm|k|kg|g|ml|cm|mm|km|x|h|hrs?|mins?)", re.IGNORECASE)
-_SHORT_WORDS = frozenset(
-    [
-        "is",
-        "was",
-        "its",
-        "it's",
-        "then",
-        "with",
-        "like",
-        "the",
-        "and",
-        "um",
-        "uh",
-        "er",
-        "code",
-        "yes",
-        "yeah",
-        "no",
-        "so",
-        "that",
-        "here",
-        "it",
-        "ref",
-        "my",
-        "or",
-        "but",
-        "not",
-        "to",
-        "for",
-        "in",
-        "on",
-        "at",
-        "a",
-        "an",
-    ]
+_SHORT_WORDS = vocabulary(
+    """is was its it's then with like the and um uh er code yes yeah no so that here it ref my or but not
+    to for in on at a an"""
 )
 
 
@@ -475,225 +350,24 @@ _WRITTEN = re.compile(
 )
 _CONNECTORS = {"dot": ".", "point": ".", ".": ".", "underscore": "_", "_": "_", "dash": "-", "hyphen": "-"}
 _CONNECTORS |= {"minus": "-", "-": "-", "plus": "+", "+": "+"}
-_DOMAINS = frozenset(
-    [
-        "com",
-        "org",
-        "net",
-        "info",
-        "biz",
-        "edu",
-        "gov",
-        "mil",
-        "int",
-        "io",
-        "ai",
-        "app",
-        "dev",
-        "me",
-        "tv",
-        "co",
-        "uk",
-        "us",
-        "ca",
-        "au",
-        "nz",
-        "ie",
-        "de",
-        "at",
-        "ch",
-        "fr",
-        "es",
-        "pt",
-        "it",
-        "nl",
-        "be",
-        "lu",
-        "dk",
-        "se",
-        "no",
-        "fi",
-        "is",
-        "pl",
-        "cz",
-        "sk",
-        "hu",
-        "ro",
-        "bg",
-        "gr",
-        "tr",
-        "ru",
-        "ua",
-        "jp",
-        "cn",
-        "kr",
-        "in",
-        "za",
-        "br",
-        "mx",
-        "ar",
-        "cl",
-        "eu",
-        "cloud",
-        "online",
-        "shop",
-        "store",
-        "site",
-        "xyz",
-        "example",
-        "test",
-        "invalid",
-        "email",
-        "live",
-        "name",
-        "pro",
-        "club",
-        "tech",
-        "design",
-        "media",
-        "agency",
-        "scot",
-        "wales",
-        "london",
-    ]
+_DOMAINS = vocabulary(
+    """com org net info biz edu gov mil int io ai app dev me tv co uk us ca au nz ie de at ch fr es pt it
+    nl be lu dk se no fi is pl cz sk hu ro bg gr tr ru ua jp cn kr in za br mx ar cl eu cloud online
+    shop store site xyz example test invalid email live name pro club tech design media agency scot
+    wales london"""
 )
 # A word that may stand right before an address without belonging to it.
-_BEFORE = frozenset(
-    [
-        "is",
-        "it's",
-        "its",
-        "that's",
-        "that",
-        "to",
-        "on",
-        "at",
-        "address",
-        "email",
-        "e-mail",
-        "mail",
-        "yeah",
-        "yes",
-        "yep",
-        "um",
-        "uh",
-        "er",
-        "erm",
-        "so",
-        "okay",
-        "ok",
-        "sure",
-        "be",
-        "as",
-        "under",
-        "use",
-        "using",
-        "just",
-        "and",
-        "the",
-        "my",
-        "me",
-        "well",
-        "right",
-        "no",
-        "sorry",
-        "actually",
-        "it",
-        "be's",
-        "for",
-        "by",
-        "via",
-        "was",
-        "here",
-        "here's",
-        "one",
-        "please",
-        "i'm",
-        "i",
-        "think",
-        "mean",
-        "say",
-        "thanks",
-        "hi",
-        "hello",
-        "then",
-        "contact",
-        "or",
-        "not",
-        "course",
-        "instead",
-        ",",
-        ".",
-        ":",
-        ";",
-        "!",
-        "?",
-        "-",
-    ]
+_BEFORE = vocabulary(
+    """is it's its that's that to on at address email e-mail mail yeah yes yep um uh er erm so okay ok sure
+    be as under use using just and the my me well right no sorry actually it be's for by via was here
+    here's one please i'm i think mean say thanks hi hello then contact or not course instead , . : ; !
+    ? -"""
 )
-_NOT_LOCAL = frozenset(
-    [
-        "work",
-        "works",
-        "working",
-        "look",
-        "looked",
-        "looking",
-        "meet",
-        "met",
-        "be",
-        "am",
-        "is",
-        "was",
-        "were",
-        "are",
-        "bought",
-        "ordered",
-        "ordering",
-        "purchased",
-        "buy",
-        "shop",
-        "shopping",
-        "saw",
-        "found",
-        "it",
-        "them",
-        "us",
-        "you",
-        "me",
-        "order",
-        "orders",
-        "website",
-        "site",
-        "online",
-        "store",
-        "arrive",
-        "arrived",
-        "see",
-        "check",
-        "checked",
-        "try",
-        "tried",
-        "go",
-        "went",
-        "read",
-        "here",
-        "there",
-        "him",
-        "her",
-        "customer",
-        "account",
-        "someone",
-        "somebody",
-        "support",
-        "team",
-        "anyone",
-        "people",
-        "available",
-        "that",
-        "this",
-        "what",
-    ]
+_NOT_LOCAL = vocabulary(
+    """work works working look looked looking meet met be am is was were are bought ordered ordering
+    purchased buy shop shopping saw found it them us you me order orders website site online store
+    arrive arrived see check checked try tried go went read here there him her customer account someone
+    somebody support team anyone people available that this what"""
 )
 
 
