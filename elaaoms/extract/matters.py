@@ -11,7 +11,7 @@ from attrs import evolve
 from elaaoms.extract import dates
 from elaaoms.extract.clauses import doubtful, plain, sentences
 from elaaoms.extract.heard import Heard, topic_of
-from elaaoms.extract.words import RELATIONS
+from elaaoms.extract.words import RELATIONS, vocabulary
 from elaaoms.memory import Category, Fact
 
 # -- problems -----------------------------------------------------------------------------
@@ -41,107 +41,12 @@ _PROBLEMS = tuple(
     )
     for value, pattern in _STATES
 )
-_NOT_THINGS = frozenset(
-    [
-        "back",
-        "heart",
-        "leg",
-        "arm",
-        "foot",
-        "hand",
-        "head",
-        "hip",
-        "knee",
-        "ankle",
-        "wrist",
-        "finger",
-        "toe",
-        "nose",
-        "tooth",
-        "teeth",
-        "neck",
-        "shoulder",
-        "voice",
-        "marriage",
-        "english",
-        "brain",
-        "mind",
-        "soul",
-        "life",
-        "world",
-        "economy",
-        "system",
-        "government",
-        "line",
-        "agent",
-        "bot",
-        "thing",
-        "things",
-        "one",
-        "ones",
-        "it",
-        "that",
-        "this",
-        "he",
-        "she",
-        "they",
-        "man",
-        "woman",
-        "guy",
-        "person",
-        "people",
-        "company",
-        "service",
-        "team",
-        "time",
-        "day",
-        "week",
-        "month",
-        "year",
-        "market",
-        "app's",
-        "same",
-        "way",
-        "rest",
-        "reason",
-        "problem",
-        "issue",
-        "other",
-        "whole",
-        "who",
-        "which",
-        "what",
-        "i",
-        "you",
-        "we",
-        "and",
-        "or",
-        "but",
-        "because",
-        "so",
-        "when",
-        "if",
-        "is",
-        "was",
-        "not",
-        "of",
-        "for",
-        "in",
-        "on",
-        "at",
-        "to",
-        "with",
-        "from",
-        "than",
-        "song",
-        "money",
-        "price",
-        "work",
-        "job",
-        "today",
-        "yesterday",
-        "promise",
-    ]
+_NOT_THINGS = vocabulary(
+    """back heart leg arm foot hand head hip knee ankle wrist finger toe nose tooth teeth neck shoulder voice
+    marriage english brain mind soul life world economy system government line agent bot thing things one ones
+    it that this he she they man woman guy person people company service team time day week month year market
+    app's same way rest reason problem issue other whole who which what i you we and or but because so when if
+    is was not of for in on at to with from than song money price work job today yesterday promise"""
 )
 _FIXED = re.compile(
     rf"\b{_NOUN}(?:\s+(?:now|finally|just|already))*\s*\b(?:is working(?: now| again| fine)|works (?:now|again|fine now)|is (?:fixed|back|back up|repaired|resolved)(?: now| again)?|has been (?:fixed|repaired|resolved)|got fixed|was fixed|is fine now)\b",
@@ -342,32 +247,8 @@ _DITRANSITIVE = re.compile(
     re.IGNORECASE,
 )
 _PAST_PARTICIPLE = {"send": "send"}
-_OBJECT_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "your",
-        "you",
-        "some",
-        "our",
-        "to",
-        "for",
-        "by",
-        "on",
-        "at",
-        "in",
-        "with",
-        "another",
-        "new",
-        "of",
-        "and",
-        "it",
-        "this",
-        "that",
-        "caller",
-        "their",
-    ]
+_OBJECT_STOP = vocabulary(
+    """a an the your you some our to for by on at in with another new of and it this that caller their"""
 )
 
 
