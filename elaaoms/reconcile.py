@@ -9,7 +9,7 @@ from typing import TypeAlias, assert_never
 
 from attrs import evolve, frozen
 
-from elaaoms.memory import Fact, Heard, Memory, Revision, Status
+from elaaoms.memory import Fact, Heard, Memory, Relation, Revision, Status
 from elaaoms.words import denies, names, stems, values
 
 DUPLICATE_THRESHOLD = 0.85  # share of stems in common that nominates two texts as the same
@@ -90,7 +90,8 @@ def _candidates(heard: Heard, memories: Iterable[Memory]) -> list[Memory]:
 def _touches(fact: Fact, memory: Memory) -> bool:
     """Whether they speak of the same attribute, or of a channel that is wanted here and refused there."""
     return (
-        memory.slot == fact.slot
+        memory.id == fact.relates_to
+        or memory.slot == fact.slot
         or (fact.slot == _CONTACT and memory.slot == f"{_NO_CONTACT}{fact.value}")
         or (memory.slot == _CONTACT and fact.slot == f"{_NO_CONTACT}{memory.value}")
     )
@@ -101,9 +102,35 @@ def decide(heard: Heard, known: Sequence[Memory], policy: Policy) -> Decision:
     if heard.source == "operator":
         return Add()  # whoever runs elaaoms said it; it is kept as it was said
     fact = heard.fact
+    related = next((memory for memory in known if memory.id == fact.relates_to), None)
+    if related is not None:
+        return _by_relation(fact, related)
     if fact.slot:
         return _by_slot(heard, known)
-    return _by_text(fact, known, policy)
+    return _by_text(fact, [memory for memory in known if not memory.slot], policy)
+
+
+def _by_relation(fact: Fact, related: Memory) -> Decision:
+    """What a model's word for a pair is worth: it may say that two differ; that they are the same, it must not
+    against a number, a date, a name or a no."""
+    match fact.relation:
+        case Relation.REPLACES:
+            return Supersede((related,))
+        case Relation.CONTRADICTS:
+            return Conflict(related)
+        case Relation.REFINES if _covers(fact.content, related.content):
+            return Reinforce(related, refine=True)
+        case Relation.SAME | Relation.REFINES if may_merge(related.content, fact.content):
+            return Reinforce(related)
+        case Relation.SAME if denies(fact.content) != denies(related.content):
+            return Conflict(related)
+        case _:
+            return Add()
+
+
+def _covers(new: str, old: str) -> bool:
+    """Whether a new text keeps every number, date and name of the old one and does not turn it into its opposite."""
+    return values(old) <= values(new) and names(old) <= names(new) and denies(old) == denies(new)
 
 
 def _by_slot(heard: Heard, holders: Sequence[Memory]) -> Decision:

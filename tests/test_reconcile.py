@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elaaoms.memory import Category, Fact, Heard, Memory, Status
+from elaaoms.memory import Category, Fact, Heard, Memory, Relation, Status
 from elaaoms.reconcile import Policy, fact_key, learn
 
 DAY = 86400.0
@@ -198,6 +198,47 @@ def test_the_same_words_in_another_order_or_form_are_the_same() -> None:
         heard(fact("On Sundays the caller rents a blue kayak."), day=2),
     )
     assert len(memories) == 1
+
+
+def related(old: Heard, text: str, relation: Relation, day: int = 2) -> list[Memory]:
+    (memory,) = after(old)
+    return after(old, heard(fact(text, relation=relation, relates_to=memory.id), day=day))
+
+
+def test_a_model_that_calls_two_texts_the_same_is_believed_when_nothing_speaks_against_it() -> None:
+    old = heard(fact("The caller rents a blue kayak."))
+    assert contents(related(old, "The caller hires a kayak that is blue.", Relation.SAME)) == [
+        old.fact.content
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Order 789 is late.", "Order 798 is late."),
+        ("The caller's daughter is called Mia.", "The caller's daughter is called Lena."),
+        ("The lesson is on Tuesday.", "The lesson is on Friday."),
+        ("The caller eats fish.", "The caller does not eat fish."),
+    ],
+)
+def test_a_model_that_calls_different_things_the_same_is_overruled(old: str, new: str) -> None:
+    assert contents(related(heard(fact(old)), new, Relation.SAME)) == [old, new]
+
+
+def test_a_refinement_takes_the_place_of_the_text_only_if_it_keeps_its_values() -> None:
+    old = heard(fact("Order 789 is late."))
+    full = related(old, "Order 789, a blue kayak, is late by 2 weeks.", Relation.REFINES)
+    assert contents(full) == ["Order 789, a blue kayak, is late by 2 weeks."]
+    assert len(contents(related(old, "The blue kayak is late.", Relation.REFINES))) == 2
+
+
+def test_a_model_may_say_that_something_changed_or_cannot_be_true_as_well() -> None:
+    old = heard(fact("The caller lives in Leeds."))
+    assert contents(related(old, "The caller lives in York.", Relation.REPLACES)) == [
+        "The caller lives in York."
+    ]
+    both = related(old, "The caller lives in York.", Relation.CONTRADICTS)
+    assert [bool(memory.conflict_with) for memory in both] == [True, True]
 
 
 def test_what_the_operator_says_is_kept_as_it_was_said() -> None:

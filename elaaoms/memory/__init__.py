@@ -36,6 +36,16 @@ class Status(StrEnum):
     FORGOTTEN = "forgotten"
 
 
+class Relation(StrEnum):
+    """How a fact stands to a known memory, where whoever extracted it could tell."""
+
+    NEW = "new"
+    SAME = "same"
+    REFINES = "refines"
+    REPLACES = "replaces"
+    CONTRADICTS = "contradicts"
+
+
 @frozen(kw_only=True)
 class Fact:
     """Something a call taught us, extracted but not yet believed.
@@ -46,6 +56,7 @@ class Fact:
     time, so what may stand side by side has slots of its own. `value` is the normalised value.
     A fact without a slot is compared with others by its text. `changes` says that the caller's own
     words replace something earlier ("I moved", "no longer", "actually, call me instead").
+    `relation` and `relates_to` (a memory's id) are what a language model says of a known memory.
     `topic` is what a greeting may mention; it comes from a closed list, never from free speech.
     """
 
@@ -60,6 +71,8 @@ class Fact:
     value: str = ""
     changes: bool = False
     topic: str = ""
+    relation: Relation = Relation.NEW
+    relates_to: str = ""
 
 
 @frozen(kw_only=True)

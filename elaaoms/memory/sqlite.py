@@ -11,7 +11,18 @@ from attrs import asdict, evolve
 
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import NotFound
-from elaaoms.memory import Category, Evidence, Fact, Heard, Memory, Prepared, Reconcile, Revision, Status
+from elaaoms.memory import (
+    Category,
+    Evidence,
+    Fact,
+    Heard,
+    Memory,
+    Prepared,
+    Reconcile,
+    Relation,
+    Revision,
+    Status,
+)
 
 _FACT = tuple(field.name for field in Fact.__attrs_attrs__)
 _HEARD = ("key", "source", "conversation_id", "agent_id", "heard_at")
@@ -232,6 +243,7 @@ def _heard(row: Row) -> Heard:
         | {
             "category": Category(row["category"]),
             "changes": bool(row["changes"]),
+            "relation": Relation(row["relation"]),
             "event_date": _date(row["event_date"]),
         }
     )
