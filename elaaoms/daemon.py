@@ -24,7 +24,7 @@ from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Secrets
 from elaaoms.database import Database
 from elaaoms.directory import Directory
-from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed, StorageUnavailable
+from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed
 from elaaoms.extract.keyless import Rules
 from elaaoms.greeting import Style
 from elaaoms.ingest import Ingest
@@ -192,11 +192,11 @@ async def _tidy(services: Services) -> None:
                 keep = services.config.worker.keep_days * DAY_S
                 await services.queue.prune(finished_before=services.clock() - keep)
                 pruned = loop.time()
-        except StorageUnavailable as error:
-            services.ingest.behind = True
-            log.warning("the database cannot be tidied now: %s", error)
         except StorageFailed as error:
             services.fatal(error)
+        except ElaaomsError as error:
+            services.ingest.behind = True
+            log.warning("the database cannot be tidied now: %s", error)
         await asyncio.sleep(TIDY_EVERY_S)
 
 
@@ -243,16 +243,25 @@ def _alone(data: Path) -> Iterator[int]:
             f"cannot use the data directory {data}: {os.strerror(error.errno or 0)}"
         ) from error
     try:
+        _lock(descriptor, data)
+        yield descriptor
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, data: Path) -> None:
+    for wait_s in (0.05, 0.1, 0.2, None):  # a command that asks who holds the data holds it for an instant
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise ElaaomsError(f"cannot lock {data}: {os.strerror(error.errno or 0)}") from error
-            raise AlreadyRunning(f"another elaaoms is running on {data}") from error
-        yield descriptor
-        os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
+            if wait_s is None:
+                raise AlreadyRunning(f"another elaaoms is running on {data}") from error
+            time.sleep(wait_s)
+        else:
+            return
 
 
 def _write_lock(descriptor: int, url: str, admin_url: str) -> None:

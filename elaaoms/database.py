@@ -153,10 +153,10 @@ class Database:
         outcomes: list[tuple[Any, BaseException | None]]
         try:
             if self._broken:
-                raise StorageFailed("the disk failed under the database; nothing is written any more")
-            outcomes = self._attempt(batch)
-        except StorageFailed as error:
-            outcomes = [(None, error) for _ in batch]
+                gone = "the disk failed under the database, nothing is written any more"
+                outcomes = [(None, StorageFailed(gone)) for _ in batch]
+            else:
+                outcomes = self._attempt(batch)
         except sqlite3.Error as error:
             self._undo()
             self._broken = self._broken or isinstance(translated(error), StorageFailed)
@@ -212,9 +212,7 @@ async def reading(path: Path) -> AsyncIterator[aiosqlite.Connection]:
 
 
 def _locked(error: sqlite3.Error) -> bool:
-    return (
-        error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY if hasattr(error, "sqlite_errorcode") else False
-    )
+    return bool(getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY)
 
 
 def translated(error: sqlite3.Error) -> ElaaomsError:
@@ -284,7 +282,8 @@ def _inspect(path: Path) -> None:
                 raise
             answer = str(error)
         if answer != "ok":
-            raise StorageFailed(f"the database is damaged ({answer}); set it aside and restore a copy")
+            reason = answer.rpartition("\n")[2]  # below the line that says in which database
+            raise StorageFailed(f"the database is damaged ({reason}); set it aside and restore a copy")
         _version(connection)
 
 

@@ -112,7 +112,7 @@ def _name(memories: Sequence[Memory]) -> str:
 def _greeting(
     name: str, memories: Sequence[Memory], last: LastCall | None, languages: Iterable[LastCall], style: Style
 ) -> str:
-    first = name.split(maxsplit=1)[0] if name else ""
+    first = name.split(maxsplit=1)[0] if name.strip() else ""
     newest = last or max(languages, key=lambda call: call.started_at, default=None)
     language = (newest.language if newest else "") or "en"
     if language not in _BACK:

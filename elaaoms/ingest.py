@@ -7,22 +7,23 @@ import base64
 import binascii
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from elaaoms import reconcile
 from elaaoms.archive import Archive, Archived
 from elaaoms.calls import CallStore
 from elaaoms.database import Database, Transaction
 from elaaoms.directory import Directory, Identified
-from elaaoms.errors import ServiceRejected, StorageUnavailable, Unreadable
+from elaaoms.errors import ElaaomsError, NotFound, ServiceRejected, StorageFailed, Unreadable
 from elaaoms.extract import Extractor, verify
 from elaaoms.greeting import Style, prepare
-from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome
+from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State
 from elaaoms.memory import Fact, Heard, MemoryStore, owner_of
-from elaaoms.webhooks import AUDIO, Conversation, Scanner, parse_event
+from elaaoms.webhooks import AUDIO, Conversation, Event, Scanner, parse_event
 
 REMEMBER = "remember"  # extract memories from a call
 AUDIO_FILE = "audio"  # decode a call's audio
@@ -96,7 +97,9 @@ class Ingest:
         """
         try:
             return await self.accept(archived)
-        except StorageUnavailable as error:
+        except StorageFailed:
+            raise
+        except ElaaomsError as error:
             log.error("an archived call is not recorded yet: %s", error)
             self.behind = True
             event = archived.event
@@ -127,7 +130,7 @@ class Ingest:
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
 
-        def transaction(tx: Transaction) -> Accepted:
+        def transaction(tx: Transaction) -> tuple[Accepted, bool]:
             recorded = self._calls.record(tx, archived, now=now)
             job_id = recorded.job_id
             if recorded.newest:
@@ -143,15 +146,21 @@ class Ingest:
                     self._calls.queued(tx, archived, job_id)
                 self._introduce(tx, who, own, now)
                 self._calls.describe(tx, archived, who.caller if who else None, now=now, job_id=job_id)
-            return Accepted(
+            accepted = Accepted(
                 conversation_id=event.conversation_id,
                 webhook_type=event.type,
                 job_id=job_id,
                 duplicate=not recorded.newest,
                 extraction_status="queued" if job_id is not None else "nothing",
             )
+            return accepted, recorded.duplicate
 
-        accepted = await self._database.write(transaction)
+        accepted, seen = await self._database.write(transaction)
+        if seen and event.type == AUDIO and accepted.job_id is not None:
+            await self._remove_decoded(archived.path, accepted.job_id)
+        if accepted.duplicate and talk is not None:
+            call = await self._calls.get(event.conversation_id)
+            accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)
         self._queue.announce()
         return accepted
@@ -182,6 +191,9 @@ class Ingest:
         talk = event.conversation
         if talk is None:
             raise Unreadable("the event has no transcript")
+        if await self._is_outdated(event):
+            log.info("call %s: a newer body took this one's place", event.conversation_id)
+            return Done()
         who = await self._directory.identify_call(talk)
         extraction = verify(talk, await self._extractor.extract(talk))
         now = self._clock()
@@ -208,6 +220,13 @@ class Ingest:
             self._extractor.name,
         )
         return Done(write)
+
+    async def _is_outdated(self, event: Event) -> bool:
+        """Whether a later body of this conversation arrived, so that a retried job must not undo it."""
+        return any(
+            row["type"] == event.type and row["event_timestamp"] > event.event_timestamp
+            for row in await self._calls.events(event.conversation_id)
+        )
 
     def _prepare(self, tx: Transaction, caller: str, now: float) -> None:
         """Compose what the caller's next call will be given."""
@@ -244,6 +263,12 @@ class Ingest:
     async def decode_audio(self, job: Job) -> Outcome:
         """Turn the base64 of an audio event into `{id}_audio.mp3`, in bounded memory."""
         return await asyncio.to_thread(self._decode_audio, job.args["path"])
+
+    async def _remove_decoded(self, path: str, job_id: int) -> None:
+        """Remove audio that came again after it was decoded."""
+        with suppress(NotFound):  # a job may have been pruned
+            if (await self._queue.get(job_id)).state is State.COMPLETED:
+                await asyncio.to_thread(self._archive.remove, path)
 
     def _decode_audio(self, path: str) -> Outcome:
         target = path.removesuffix(".json") + ".mp3"

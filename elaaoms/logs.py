@@ -78,7 +78,7 @@ def _kind(exc_info: Any) -> str:
 
 
 def configure(level: str, style: str) -> None:
-    """Log to stderr: text on a terminal, priorities for the journal, JSON otherwise or when asked."""
+    """Log to stderr as `text` or `json`; `auto` is text, with priorities when the journal reads it."""
     if style == "auto":
         style = "journal" if _under_journal() else "text"
     handler = logging.StreamHandler(sys.stderr)

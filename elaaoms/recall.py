@@ -19,6 +19,7 @@ from elaaoms.webhooks import spoken
 
 MAX_ANSWER = 2048  # bytes of a search answer; all of it goes into the agent's prompt
 MAX_RESULT = 700  # characters of the speakable part
+MAX_AGENT = 60  # characters of an agent's id (theirs have 32); twice of them leave room in any script
 NOTHING = "Nothing about that is known from earlier calls."
 NOT_NOW = "Earlier calls cannot be looked up at the moment."
 
@@ -158,13 +159,13 @@ def answer(found: Sequence[Ranked], scope: str) -> dict[str, Any]:
             "found": bool(found),
             "result": _sentences([entry.memory for entry in found]) if found else NOTHING,
             "memories": [_entry(entry) for entry in found],
-            "searched_agents": spoken(scope)[:200],
+            "searched_agents": spoken(scope)[:MAX_AGENT],
         }
         if len(json.dumps(body)) < MAX_ANSWER or not found:  # as it is sent, in ASCII
             return body
         if len(found) > 1:
             found.pop()
-        else:  # a single memory in a script of many bytes: the sentence alone says it
+        else:  # a single memory in a script of many bytes; what stands beside its content always fits
             memory = evolve(
                 found[0].memory, content=found[0].memory.content[: len(found[0].memory.content) // 2]
             )
@@ -185,7 +186,7 @@ def _entry(entry: Ranked) -> dict[str, Any]:
         "importance": memory.importance,
         "relevance": entry.relevance,
         "when": datetime.fromtimestamp(memory.last_heard, UTC).date().isoformat(),
-        "agent_id": memory.agent_id,
+        "agent_id": None if memory.agent_id is None else spoken(memory.agent_id)[:MAX_AGENT],
         "shared": memory.agent_id is None,
     }
 

@@ -10,7 +10,6 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -293,7 +292,8 @@ def _padded(event: dict[str, Any], size: int) -> bytes:
 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_above_every_limit_is_refused_and_not_kept(config: Config, chunked: bool) -> None:
-    body = _padded(varied("inbound_twilio"), 5 * MIB)
+    event = varied("inbound_twilio")
+    body = _padded(event, 2 * MIB + 1 - len(_padded(event, 0)))
     async with started(_small(config)) as platform:
         signature = sign(WEBHOOK_SECRET, body, now=time.time())
         answer = await platform.request(
@@ -335,7 +335,7 @@ async def test_a_body_that_arrives_too_slowly_is_refused(config: Config) -> None
 async def test_a_body_cut_off_by_its_sender_leaves_nothing(platform: Platform) -> None:
     body = sample("inbound_twilio")
     at = urlsplit(platform.url)
-    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    _, writer = await asyncio.open_connection(at.hostname, at.port)
     signature = sign(WEBHOOK_SECRET, body, now=time.time())
     writer.write(
         b"POST /webhook/post-call HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -411,7 +411,7 @@ HELD = {
         _GOOD | {"data": _GOOD["data"] | {"transcript": [1]}}  # type: ignore[operator]
     ).encode(),
     "a path upwards": json.dumps(_GOOD | {"data": {"conversation_id": "../../../etc/x"}}).encode(),
-    "an absolute path": json.dumps(_GOOD | {"data": {"conversation_id": "/tmp/x"}}).encode(),
+    "an absolute path": json.dumps(_GOOD | {"data": {"conversation_id": "/etc/x"}}).encode(),
     "a dot": json.dumps(_GOOD | {"data": {"conversation_id": "."}}).encode(),
     "an id with NUL": json.dumps(_GOOD | {"data": {"conversation_id": "conv\0"}}).encode(),
     "an id with a newline": json.dumps(_GOOD | {"data": {"conversation_id": "conv\n"}}).encode(),
@@ -820,8 +820,8 @@ async def test_an_answer_stays_below_two_kibibytes_in_any_script(platform: Platf
     assert answer.status == 200
     assert answer.json["found"] is True
     assert len(answer.body) < 2048
-    await platform.knows({"content": "canoe " + letter * (390 // len(letter)), "agent_id": letter * 200})
-    assert len((await platform.search("canoe", agent_id=letter * 200, limit=20)).body) < 2048
+    await platform.knows({"content": "canoe " + letter * (390 // len(letter)), "agent_id": letter[0] * 200})
+    assert len((await platform.search("canoe", agent_id=letter[0] * 200, limit=20)).body) < 2048
 
 
 async def test_no_template_and_no_control_character_ever_reaches_the_agent(platform: Platform) -> None:
@@ -906,9 +906,9 @@ async def test_a_blocked_provider_is_degraded_and_fails_only_when_asked_strictly
 
 
 async def test_a_database_that_cannot_be_read_is_no_longer_healthy(platform: Platform) -> None:
-    platform.sql("ALTER TABLE jobs RENAME TO elsewhere")
+    platform.sql("ALTER TABLE held RENAME TO elsewhere")
     answer = await platform.request("GET", f"{platform.url}/health")
-    platform.sql("ALTER TABLE elsewhere RENAME TO jobs")
+    platform.sql("ALTER TABLE elsewhere RENAME TO held")
     assert answer.data["status"] != "healthy"
     assert answer.data["dependencies"]["database"]["reason"]
 
@@ -1121,7 +1121,7 @@ async def test_memories_are_filtered_by_every_parameter(platform: Platform) -> N
     assert len(await found("")) == 4
     assert len(await found(robin)) == 3
     assert await found("category=issue") == {"The kayak leaks."}
-    assert await found("agent=agent_a") == {"Prefers the kayak.", "Has a kayak."}
+    assert await found(f"{robin}&agent=agent_a") == {"Prefers the kayak.", "Has a kayak."}
     assert await found("status=superseded") == set()
     assert await found("caller=%2B12025550199") == set()
     assert await found(f"{robin}&q=kayak&agent=agent_b") == {"The kayak leaks.", "Has a kayak."}
@@ -1343,7 +1343,6 @@ async def test_neither_logs_nor_errors_tell_a_secret_a_number_or_a_word_of_a_cal
 
 async def test_the_data_is_for_its_owner_alone(platform: Platform) -> None:
     await platform.takes(varied("inbound_twilio"))
-    for path in platform.data.rglob("*"):
-        if path.is_file() and path.suffix not in (".db-wal", ".db-shm"):
+    for path in (platform.data, *platform.data.rglob("*")):
+        if path.suffix not in (".db-wal", ".db-shm"):
             assert path.stat().st_mode & 0o077 == 0, path
-    assert Path(platform.data).stat().st_mode & 0o077 == 0

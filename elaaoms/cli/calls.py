@@ -23,7 +23,9 @@ def calls() -> None:
 @click.option("--agent", help="Only calls with this agent.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @awaits
-async def list_calls(config_path: Path, as_json: bool, caller: str | None, agent: str | None, limit: int) -> None:
+async def list_calls(
+    config_path: Path, as_json: bool, caller: str | None, agent: str | None, limit: int
+) -> None:
     """Calls, newest first."""
     async with desk(config_path) as api:
         rows = await api.pages("/api/calls", "calls", limit=limit, params={"caller": caller, "agent": agent})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets as random
 import tempfile
 import textwrap
@@ -66,8 +65,10 @@ class Timed:
 
 async def play(*, keep: Path | None, stay: bool, say: Callable[[str], Any]) -> bool:
     """Tell the whole story; False (after saying why) if any step did not do what it should."""
+    if keep and (keep / "elaaoms.db").exists():
+        raise ElaaomsError(f"{keep} holds data already, and its caller would not be new; name another folder")
     with nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory(prefix="elaaoms-demo-") as folder:
-        config = Config(data_dir=os.path.abspath(folder), server=Server(port=0, admin_port=0))
+        config = Config(data_dir=folder, server=Server(port=0, admin_port=0))
         names = ("webhook_secret", "tool_token", "admin_token")
         secrets = Secrets({name: (random.token_hex(16),) for name in names})
         began = time.perf_counter()

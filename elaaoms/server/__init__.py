@@ -41,10 +41,10 @@ ADMIN = (
     Route("GET", "/api/calls/{conversation_id}", api.show_call, Auth.ADMIN),
     Route("GET", "/api/held", api.list_held, Auth.ADMIN),
     Route("GET", "/api/jobs", api.list_jobs, Auth.ADMIN),
-    Route("POST", "/api/jobs/retry", api.retry_failed, Auth.ADMIN),
+    Route("POST", "/api/jobs/retry", api.retry_failed, Auth.ADMIN, limit=KIB),
     Route("GET", "/api/jobs/{id}", api.show_job, Auth.ADMIN),
-    Route("POST", "/api/jobs/{id}/retry", api.retry_job, Auth.ADMIN),
-    Route("POST", "/api/jobs/{id}/cancel", api.cancel_job, Auth.ADMIN),
+    Route("POST", "/api/jobs/{id}/retry", api.retry_job, Auth.ADMIN, limit=KIB),
+    Route("POST", "/api/jobs/{id}/cancel", api.cancel_job, Auth.ADMIN, limit=KIB),
 )
 
 

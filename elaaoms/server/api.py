@@ -59,7 +59,9 @@ async def list_memories(services: Services, request: web.Request, _: bytes) -> w
     if "q" in query:
         if owner is None:
             raise Unreadable("q needs a caller, whose memories are searched @ query.caller")
-        found = await services.memories.active(owner)
+        if after := {"after", "conversation"} & set(query):
+            raise Unreadable(f"q ranks all memories of the caller at once @ query.{min(after)}")
+        found = await _of_caller(services, owner, status)
         agent = query.get("agent")
         visible = [m for m in found if agent is None or m.known_to(agent)]
         ranked = rank(query["q"], [m for m in visible if category in (None, m.category)], limit=limit)
@@ -78,6 +80,13 @@ async def list_memories(services: Services, request: web.Request, _: bytes) -> w
     memories = await _with_evidence(services, page_of)
     following = page_of[-1].id if len(page_of) == limit else None
     return success(request, f"{len(memories)} memories", {"memories": memories, "next": following})
+
+
+async def _of_caller(services: Services, owner: str, status: Status | None) -> list[Memory]:
+    """A caller's memories to search: the active ones unless another status is asked for."""
+    if status in (None, Status.ACTIVE):
+        return await services.memories.active(owner)
+    return await services.memories.page(owner=owner, status=status, limit=10_000)
 
 
 async def show_memory(services: Services, request: web.Request, _: bytes) -> web.Response:
@@ -115,7 +124,8 @@ async def import_memories(services: Services, request: web.Request, body: bytes)
                 f"line {number}",
             )
         except Unreadable as error:
-            problems.append(str(error) if "line" in str(error) else f"{error} @ line {number}")
+            known = f"@ line {number}" in str(error)
+            problems.append(str(error) if known else f"{error} @ line {number}")
             continue
         statements[who].append(statement)
         count += 1
@@ -139,10 +149,11 @@ def _statement(services: Services, new: NewMemory, root: str) -> tuple[Identifie
     day = _event_date(new.event_date, root)
     caller = services.directory.key(address)
     heard_at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp() if day else services.clock()
-    digest = hashlib.sha256("\x1f".join(("operator", caller, new.key or content)).encode()).hexdigest()[:32]
+    key = clean(new.key or "") or content
+    digest = hashlib.sha256("\x1f".join(("operator", caller, key)).encode()).hexdigest()[:32]
     fact = Fact(category=new.category, content=content, importance=new.importance, event_date=day)
     return Identified(caller, address), Statement(
-        key=digest, fact=fact, heard_at=heard_at, agent_id=new.agent_id
+        key=digest, fact=fact, heard_at=heard_at, agent_id=clean(new.agent_id or "") or None
     )
 
 

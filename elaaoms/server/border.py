@@ -114,10 +114,12 @@ async def serve(services: Services, route: Route, request: web.Request) -> web.S
         return await route.handler(services, request, b"")
     if route.auth is Auth.ADMIN:
         _admit(request, services.admin_token)
-    by_signature = route.auth is Auth.TOOL and not _presents_token(request)
-    verifier = verifier_of(services, request) if by_signature else None
-    if route.auth is Auth.TOOL and verifier is None:
-        _admit(request, services.tool_token)
+    verifier = None
+    if route.auth is Auth.TOOL:
+        if SIGNATURE in request.headers and not _presents(request, services.tool_token):
+            verifier = verifier_of(services, request)
+        else:
+            _admit(request, services.tool_token)
     body = await _read(services, request, route.limit, verifier)
     if route.fallback is None:
         return await route.handler(services, request, body)
@@ -125,18 +127,18 @@ async def serve(services: Services, route: Route, request: web.Request) -> web.S
         return await route.handler(services, request, body)
 
 
-def _presents_token(request: web.Request) -> bool:
-    return TOKEN in request.headers or "Authorization" in request.headers
-
-
 def _admit(request: web.Request, token: str) -> None:
+    if not _presents(request, token):
+        raise Refused(401, "missing or wrong credentials", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _presents(request: web.Request, token: str) -> bool:
     """Compare the request's token with ours in constant time, also when it has none."""
     given = request.headers.get(TOKEN)
     if given is None:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         given = given.strip() if scheme.lower() == "bearer" else ""
-    if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
-        raise Refused(401, "missing or wrong credentials", headers={"WWW-Authenticate": "Bearer"})
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
 
 
 def verifier_of(services: Services, request: web.Request) -> Verifier:

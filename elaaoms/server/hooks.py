@@ -9,7 +9,7 @@ from aiohttp import web
 from attrs import asdict
 
 from elaaoms import __version__, strict
-from elaaoms.errors import StorageUnavailable
+from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
 from elaaoms.recall import Initiation, Search
 from elaaoms.recall import not_now as nothing_now
 from elaaoms.server.border import Refused, Services, failure, pieces, success, verifier_of
@@ -82,7 +82,9 @@ def parsed(body: bytes, cls: type[T]) -> T:
 async def echo(_: Services, request: web.Request, body: bytes) -> web.Response:
     """The JSON body back, to try a connection."""
     raw = parse_json(body)
-    return success(request, "echo", {"echo": raw} if not isinstance(raw, dict) else raw)
+    answer = success(request, "echo", {"echo": raw} if not isinstance(raw, dict) else raw)
+    parse_json((answer.text or "").encode())  # 1e999 is JSON, what Python makes of it is not
+    return answer
 
 
 async def health(services: Services, request: web.Request, _: bytes) -> web.Response:
@@ -115,7 +117,9 @@ async def _database(services: Services) -> dict[str, Any]:
         async with asyncio.timeout(2):
             jobs = await services.queue.counts()
             calls = await services.calls.counts()
-    except StorageUnavailable as error:
+    except StorageFailed:
+        raise
+    except ElaaomsError as error:
         return {"status": "down", "reason": str(error)}
     except TimeoutError:
         return {"status": "down", "reason": "it did not answer within 2 seconds"}
