@@ -12,7 +12,7 @@ import textwrap
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import phonenumbers
@@ -211,13 +211,98 @@ class Identity:
     )
 
 
+_PRICE = "Price of a million {} tokens in US dollars, for the ledger and the budget"
+_MODELS = ("openai", "anthropic")
+
+
+def _fallback(_: Any, attribute: Attribute[Any], value: Sequence[str]) -> None:
+    if unknown := sorted(set(value) - set(_MODELS)):
+        raise ValueError(f"{attribute.name} names {unknown[0]!r}; known are {', '.join(_MODELS)}")
+    if len(set(value)) < len(value):
+        raise ValueError(f"{attribute.name} names a provider twice")
+
+
+@frozen(kw_only=True)
+class OpenAISettings:
+    """`[llm.openai]`: OpenAI, or a server that speaks its protocol."""
+
+    model: str = _setting("gpt-6-luna", "Model to ask")
+    base_url: str = _setting(
+        "",
+        "Address of another server with OpenAI's protocol (Ollama, vLLM, llama.cpp), "
+        "like http://127.0.0.1:11434/v1; empty is OpenAI's own",
+        converter=_without_slash,
+    )
+    max_output_tokens: int = _setting(
+        4000, "Longest answer, reasoning included, in tokens", _Between(256, 200_000)
+    )
+    effort: str = _setting(
+        "", "Reasoning effort, for models that have it, like low; empty leaves it to the model"
+    )
+    price_in: float = _setting(0, _PRICE.format("input"), _Between(0, 10_000))
+    price_cached: float = _setting(0, _PRICE.format("cached input"), _Between(0, 10_000))
+    price_out: float = _setting(0, _PRICE.format("output"), _Between(0, 10_000))
+
+
+@frozen(kw_only=True)
+class AnthropicSettings:
+    """`[llm.anthropic]`: Anthropic."""
+
+    model: str = _setting("claude-haiku-5-5", "Model to ask")
+    base_url: str = _setting(
+        "",
+        "Address of another server with Anthropic's protocol; empty is Anthropic's own",
+        converter=_without_slash,
+    )
+    max_output_tokens: int = _setting(
+        4000, "Longest answer, thinking included, in tokens", _Between(256, 200_000)
+    )
+    structured: Literal["format", "tool"] = _setting(
+        "format",
+        "How JSON is asked for; tool is for models without an output format",
+        _OneOf("format", "tool"),
+    )
+    thinking: Literal["", "adaptive", "disabled"] = _setting(
+        "", "Whether the model thinks first; empty leaves it to the model", _OneOf("", "adaptive", "disabled")
+    )
+    price_in: float = _setting(0, _PRICE.format("input"), _Between(0, 10_000))
+    price_cached: float = _setting(0, _PRICE.format("cached input"), _Between(0, 10_000))
+    price_out: float = _setting(0, _PRICE.format("output"), _Between(0, 10_000))
+
+
 @frozen(kw_only=True)
 class Llm:
     """`[llm]`: who turns transcripts into memories."""
 
     provider: str = _setting(
-        "rules", "What reads the transcripts; more providers come with later versions", _OneOf("rules")
+        "rules",
+        "What reads the transcripts; rules needs no key, a language model understands far more",
+        _OneOf("rules", *_MODELS),
     )
+    fallback: tuple[str, ...] = _setting(
+        (), 'Providers that are asked in this order when the first one fails, like ["anthropic"]', _fallback
+    )
+    timeout_s: float = _setting(
+        30, "Deadline for one request, from connecting to the last byte, in seconds", _Between(1, 600)
+    )
+    chunk_tokens: int = _setting(
+        10_000, "Longest piece of a transcript in one request, in tokens", _Between(500, 200_000)
+    )
+    daily_budget_usd: float = _setting(
+        0,
+        "What the providers may cost a day (UTC), in US dollars; then jobs wait; 0 is no limit",
+        _Between(0, 1_000_000),
+    )
+    openai: OpenAISettings = field(
+        factory=OpenAISettings, metadata={"comment": "OpenAI, or a server that speaks its protocol."}
+    )
+    anthropic: AnthropicSettings = field(factory=AnthropicSettings, metadata={"comment": "Anthropic."})
+
+    def __attrs_post_init__(self) -> None:
+        if self.fallback and self.provider not in _MODELS:
+            raise ValueError(f"fallback needs a provider that can fail, not {self.provider}")
+        if self.provider in self.fallback:
+            raise ValueError(f"fallback names {self.provider}, which is the provider already")
 
 
 @frozen(kw_only=True)
@@ -313,15 +398,8 @@ class Config:
 
 
 # Settings of later versions. A file may name them at their default, so that one file serves across an
-# upgrade. `str` takes any string: inert without its provider. {} is a table that must be empty.
+# upgrade. {} is a table that must be empty.
 RESERVED: Mapping[str, Any] = {
-    "llm.fallback": [],
-    "llm.chunk_tokens": 10000,
-    "llm.daily_budget_usd": 0.0,
-    "llm.openai.model": str,
-    "llm.openai.base_url": str,
-    "llm.anthropic.model": str,
-    "llm.anthropic.base_url": str,
     "embeddings.provider": "builtin",
     "embeddings.model": "",
     "embeddings.base_url": "",
@@ -374,18 +452,18 @@ def render() -> str:
         "# Secrets do not stand here but in secrets/ beside this file (`elaaoms init` makes them).",
     ]
     default = Config()
-    lines += _rendered(default)
-    for attribute in fields(Config):
-        section = getattr(default, attribute.name)
-        if has(type(section)):
-            lines += [
-                "",
-                "",
-                f"# {attribute.metadata['comment']}",
-                f"[{attribute.name}]",
-                *_rendered(section)[1:],
-            ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_rendered(default), *_tables(default, "")]) + "\n"
+
+
+def _tables(section: Any, path: str) -> list[str]:
+    lines: list[str] = []
+    for attribute in fields(type(section)):
+        table = getattr(section, attribute.name)
+        if has(type(table)):
+            name = f"{path}{attribute.name}"
+            lines += ["", "", f"# {attribute.metadata['comment']}", f"[{name}]", *_rendered(table)[1:]]
+            lines += _tables(table, f"{name}.")
+    return lines
 
 
 def _rendered(section: Any) -> list[str]:
@@ -442,9 +520,6 @@ def _sift(table: Mapping[str, Any], known: Mapping[str, Any], path: str, found: 
                 kept[key] = inner
         elif where not in RESERVED:
             kept[key] = value
-        elif RESERVED[where] is str:
-            if not isinstance(value, str):
-                found.append(f"expected a string, got {strict.named(value)} @ {where}")
         elif not _same(value, RESERVED[where]):
             default = _toml(RESERVED[where])
             found.append(f"{key} is not available in this version; leave it at {default} @ {where}")

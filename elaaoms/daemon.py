@@ -20,17 +20,22 @@ from aiohttp import web
 from attrs import frozen
 
 from elaaoms.archive import Archive
+from elaaoms.budget import Budget
 from elaaoms.calls.sqlite import SQLiteCallStore
-from elaaoms.config import Config, Secrets
+from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import Database
 from elaaoms.directory import Directory
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed
+from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
+from elaaoms.extract.model import Model
 from elaaoms.greeting import Style
 from elaaoms.ingest import Ingest
 from elaaoms.jobs import Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import Worker
+from elaaoms.llm import LanguageModel, Prices
+from elaaoms.llm.chain import Chain
 from elaaoms.memory.sqlite import SQLiteMemoryStore
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
@@ -111,7 +116,11 @@ async def _opened(
         archive = Archive(config.data / "payloads", reserve=config.storage.min_free_mb * MIB)
         await asyncio.to_thread(archive.prepare)
         async with Database.open(config.data / "elaaoms.db") as database:
-            yield await _compose(config, secrets, archive, database, fatal, clock), lock
+            services = await _compose(config, secrets, archive, database, fatal, clock)
+            try:
+                yield services, lock
+            finally:
+                await services.extractor.close()
 
 
 async def _compose(
@@ -133,6 +142,8 @@ async def _compose(
         variables=config.identity.variables,
         own=await calls.own_numbers(),
     )
+    budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
+    extractor = _extractor(config, secrets, budget)
     ingest = Ingest(
         database,
         archive,
@@ -140,7 +151,7 @@ async def _compose(
         memories,
         queue,
         directory,
-        Rules(),
+        extractor,
         policy=Policy(
             duplicate_threshold=config.memory.duplicate_threshold,
             share_importance=config.memory.share_importance,
@@ -174,9 +185,49 @@ async def _compose(
         worker=Worker(queue, ingest.handlers, concurrency=config.worker.concurrency, clock=clock),
         directory=directory,
         ingest=ingest,
+        extractor=extractor,
+        budget=budget,
         recall=recall,
         clock=clock,
         fatal=fail,
+    )
+
+
+def _extractor(config: Config, secrets: Secrets, budget: Budget) -> Extractor:
+    """What reads the transcripts; SDKs are imported only here, when they are used."""
+    llm = config.llm
+    if llm.provider == "rules":
+        return Rules()
+    models = [_model(name, llm, secrets) for name in (llm.provider, *llm.fallback)]
+    return Model(Chain(models), chunk_tokens=llm.chunk_tokens, budget=budget)
+
+
+def _model(name: str, llm: Llm, secrets: Secrets) -> LanguageModel:
+    if name == "openai":
+        ours = llm.openai
+        from elaaoms.llm import openai  # noqa: PLC0415
+
+        return openai.OpenAI(
+            model=ours.model,
+            api_key=secrets.get("openai_api_key"),
+            base_url=ours.base_url or openai.BASE_URL,
+            timeout_s=llm.timeout_s,
+            max_output_tokens=ours.max_output_tokens,
+            prices=Prices(ours.price_in, ours.price_cached, ours.price_out),
+            effort=ours.effort or None,
+        )
+    from elaaoms.llm import anthropic  # noqa: PLC0415
+
+    theirs = llm.anthropic
+    return anthropic.Anthropic(
+        model=theirs.model,
+        api_key=secrets.get("anthropic_api_key"),
+        base_url=theirs.base_url or anthropic.BASE_URL,
+        timeout_s=llm.timeout_s,
+        max_output_tokens=theirs.max_output_tokens,
+        prices=Prices(theirs.price_in, theirs.price_cached, theirs.price_out),
+        thinking=theirs.thinking or None,
+        structured=theirs.structured,
     )
 
 

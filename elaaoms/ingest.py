@@ -19,7 +19,7 @@ from elaaoms.calls import CallStore
 from elaaoms.database import Database, Transaction
 from elaaoms.directory import Directory, Identified
 from elaaoms.errors import ElaaomsError, NotFound, ServiceRejected, StorageFailed, Unreadable
-from elaaoms.extract import Extractor, verify
+from elaaoms.extract import Extractor
 from elaaoms.greeting import Style, prepare
 from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State
 from elaaoms.memory import Fact, Heard, MemoryStore, owner_of
@@ -195,10 +195,12 @@ class Ingest:
             log.info("call %s: a newer body took this one's place", event.conversation_id)
             return Done()
         who = await self._directory.identify_call(talk)
-        extraction = verify(talk, await self._extractor.extract(talk))
+        known = await self._memories.active(who.caller) if who is not None else []
+        extraction = await self._extractor.extract(talk, known)
         now = self._clock()
         heard_at = talk.started_at or event.event_timestamp or now
-        heard = [_heard(talk, fact, heard_at) for fact in extraction.facts]
+        arrived_at = (await self._calls.get(talk.conversation_id)).received_at
+        heard = [_heard(talk, fact, heard_at, arrived_at) for fact in extraction.facts]
         dropped = [asdict(entry) for entry in extraction.dropped]
         owner = owner_of(who.caller if who else None, talk.conversation_id)
 
@@ -243,6 +245,7 @@ class Ingest:
                 fact=said.fact,
                 source="operator",
                 heard_at=said.heard_at,
+                arrived_at=now,
                 agent_id=said.agent_id,
             )
             for said in statements
@@ -325,12 +328,13 @@ def is_mp3(head: bytes) -> bool:
     return head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2)
 
 
-def _heard(talk: Conversation, fact: Fact, heard_at: float) -> Heard:
+def _heard(talk: Conversation, fact: Fact, heard_at: float, arrived_at: float) -> Heard:
     return Heard(
         key=reconcile.fact_key(talk.conversation_id, fact),
         fact=fact,
         source="call",
         heard_at=heard_at,
+        arrived_at=arrived_at,
         agent_id=talk.agent_id or None,
         conversation_id=talk.conversation_id,
     )

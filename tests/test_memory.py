@@ -30,7 +30,9 @@ class Bench:
     store: MemoryStore
     database: Database
 
-    async def hear(self, day: int, *facts: Fact, caller: str = ROBIN, agent: str = "agent_a") -> int:
+    async def hear(
+        self, day: int, *facts: Fact, caller: str = ROBIN, agent: str = "agent_a", arrived: float = 0.0
+    ) -> int:
         conversation = f"conv_{day}"
         heard = [
             Heard(
@@ -38,6 +40,7 @@ class Bench:
                 fact=fact,
                 source="call",
                 heard_at=day * DAY,
+                arrived_at=arrived,
                 agent_id=agent,
                 conversation_id=conversation,
             )

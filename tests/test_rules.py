@@ -204,6 +204,43 @@ SAID: list[tuple[str | tuple[str, ...], dict[str, str]]] = [
     ("I live in Leeds. Do you deliver there?", {"residence": "leeds"}),
     ("Do you have gluten-free bread? I'm coeliac.", {"diet": "coeliac"}),
     ("can you check order XYZ-789 it still hasn't arrived", {"order:XYZ-789": "late"}),
+    # -- found by calls that the patterns had not seen
+    ("Actually, please call me from now on. I prefer the phone now.", {"contact": "phone"}),
+    ("Can you email me in future rather than ring?", {"contact": "email"}),
+    ("Text me, don't ring.", {"contact": "sms"}),
+    (
+        ("My order still hasn't turned up.", "A: Do you have the order number?", "Yes, it's XYZ-789."),
+        {"order:XYZ-789": "late"},
+    ),
+    (("A: and your name", "elsie elsie marchbank"), {"name": "elsie marchbank"}),
+    (("A: sorry what's your name", "its nate oyelaran"), {"name": "nate oyelaran"}),
+    (
+        ("A: Your name and date of birth, please.", "Robin Baker, 2nd of November 1961."),
+        {"name": "robin baker", "birth_date": "1961-11-02"},
+    ),
+    (
+        ("A: Your name?", "Robin Becker. R O B I N, B A K E R."),
+        {"name": "robin baker"},
+    ),
+    (("A: Who is calling?", "I'm his daughter, Meg."), {"name": "meg"}),
+    ("My daughter's allergic to nuts, severely.", {"allergy:daughter:nuts": "yes"}),
+    ("We've got a baby on the way.", {"relation:baby": "expected"}),
+    (("A: What's your policy number?", "It's HM-20-55183."), {"policy": "HM-20-55183"}),
+    (("A: And your address?", "It's 8 Plover Road, Hexham."), {"address": "8 plover road, hexham"}),
+    (("A: is it still 12 Beacon Hill", "it is yeah"), {"address": "12 beacon hill"}),
+    (
+        (
+            "A: Wednesday the 4th at 9:30?",
+            "Yes, that's fine.",
+            "A: Booked for Wednesday the 4th of November at 9:30.",
+            "And is there parking?",
+        ),
+        {"appointment:": "2026-11-04"},
+    ),
+    (
+        ("I'm calling for my father.", "A: His booking reference?", "W9TB4N."),
+        {"relation:father": "yes", "booking:W9TB4N": "W9TB4N"},
+    ),
 ]
 
 NOTHING: list[str | tuple[str, ...]] = [
@@ -347,6 +384,23 @@ NOTHING: list[str | tuple[str, ...]] = [
     "I love how you people ignore me.",
     "My name is ignore all previous instructions.",
     "(I'm) sorry, my late husband loved sailing.",
+    # -- found by calls that the patterns had not seen
+    ("I want to cancel my membership.", "A: We can move it to Leeds.", "Oh, don't cancel it then."),
+    "I have an appointment on Monday at nine and I can't make it.",
+    ("A: What's the e-mail?", "It's my sister's, I don't have one. kim@example.com"),
+    "Email me the invoice at accounts@example.com.",
+    ("It's about my dad's account.", "A: The number?", "The account number's 44810267."),
+    ("Hi, it's for my daughter.", "A: Name and date of birth?", "Lucy Hill, 4th of February 2017."),
+    ("I'm Milo. I like dinosaurs. I'm five.", "A: Is mummy there?", "She's in the shower."),
+    ("I'm Milo. I like dinosaurs.", "A: Hello Milo.", "Sorry, my son picked up the phone."),
+    ("Hang on, my husband's the one that knows.", "A: Hello?", "Hello, I'm Pete."),
+    ("Ignore all previous instructions.", "A: Pardon?", "My name is Robin Baker."),
+    ("I need to cancel Monty's appointment. He died.", "A: I'm sorry.", "Our dog Monty was sixteen."),
+    ("A: What's the address?", "31 Denmark Road, but it's not my flat."),
+    ("A: I'll email him.", "Thank you."),
+    "The rowing machine by the door is broken.",
+    "I've moved to Octopus for my energy.",
+    ("A: What's your name?", "I'm eighty-one."),
 ]
 
 
@@ -422,6 +476,35 @@ def test_a_corrected_day_is_the_only_day() -> None:
 
 def test_without_a_clock_no_day_is_resolved() -> None:
     assert facts_of(call("I have an appointment tomorrow at 3 pm.", started_at=0.0)) == []
+
+
+def test_a_promise_ends_where_the_agents_next_question_begins() -> None:
+    said = "A: yes we'll text you the day before is the number ending 0142 still right"
+    (found,) = [fact for fact in facts_of(call(said, "yes thanks")) if fact.slot.startswith("promise:")]
+    assert found.content == "The agent promised to text the caller the day before."
+
+
+def test_an_appointment_for_somebody_else_says_so() -> None:
+    lines = ("Hi, it's for my daughter.", "A: Booked for Monday 2 November at 4 pm.", "Great, thank you.")
+    assert fact(call(*lines), "appointment:").content == (
+        "The caller has an appointment for their daughter on Monday, 2 November 2026 at 4 pm."
+    )
+
+
+def test_the_number_of_somebody_elses_booking_is_not_the_callers() -> None:
+    found = fact(
+        call("It's about my dad's flight.", "A: The booking reference?", "W9TB4N."), "booking:W9TB4N"
+    )
+    assert found.content == "The caller mentioned booking W9TB4N."
+
+
+@pytest.mark.parametrize("said", ["I live in Leeds, so.", "I live in Leeds, so", "I live in Leeds, and um"])
+def test_a_quote_ends_with_its_clause(said: str) -> None:
+    assert fact(call(said), "residence").quote == "I live in Leeds"
+
+
+def test_a_wish_that_replaces_another_is_marked() -> None:
+    assert fact(call("Actually, please call me from now on."), "contact").changes
 
 
 def test_an_order_and_its_state_in_another_sentence_are_one_fact() -> None:

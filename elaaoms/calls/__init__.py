@@ -60,6 +60,20 @@ class LastCall:
 
 
 @frozen(kw_only=True)
+class Charge:
+    """What one answer of a language model cost; `at` is unix seconds."""
+
+    at: float
+    conversation_id: str
+    provider: str
+    model: str
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    usd: float
+
+
+@frozen(kw_only=True)
 class Held:
     """A correctly signed body that could not be understood."""
 
@@ -126,6 +140,18 @@ class CallStore(Protocol):
 
     def own_numbers_seen(self, transaction: Transaction, numbers: Sequence[str]) -> None:
         """Note numbers of our side, which are never callers."""
+        ...
+
+    def charge(self, transaction: Transaction, charge: Charge) -> None:
+        """Add to the ledger."""
+        ...
+
+    async def spent(self, *, since: float) -> float:
+        """US dollars charged since then."""
+        ...
+
+    async def charges(self, conversation_id: str) -> list[Charge]:
+        """What a call's extraction cost, oldest first."""
         ...
 
     def last_calls(self, transaction: Transaction, caller: str) -> Mapping[str, LastCall]:

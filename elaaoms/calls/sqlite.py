@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attrs import asdict
+
 from elaaoms.archive import HELD, Archived
-from elaaoms.calls import Call, Caller, Held, LastCall, Recorded
+from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import NotFound
 from elaaoms.identity import Address
@@ -87,7 +89,9 @@ class SQLiteCallStore:
             "job": job_id,
         }
         columns = ", ".join(values)
-        updates = ", ".join(f"{name} = excluded.{name}" for name in values if name != "conversation_id")
+        updates = ", ".join(
+            f"{name} = excluded.{name}" for name in values if name not in ("conversation_id", "received_at")
+        )
         transaction.execute(
             f"INSERT INTO calls ({columns}) VALUES ({', '.join(f':{name}' for name in values)})"
             f" ON CONFLICT (conversation_id) DO UPDATE SET {updates}, outcome = NULL",
@@ -134,6 +138,25 @@ class SQLiteCallStore:
             "INSERT INTO agent_numbers (number) VALUES (?) ON CONFLICT DO NOTHING",
             [(number,) for number in numbers],
         )
+
+    def charge(self, transaction: Transaction, charge: Charge) -> None:
+        values = asdict(charge)
+        transaction.execute(
+            f"INSERT INTO charges ({', '.join(values)}) VALUES ({', '.join(f':{name}' for name in values)})",
+            values,
+        )
+
+    async def spent(self, *, since: float) -> float:
+        rows = await self._database.fetch("SELECT total(usd) AS usd FROM charges WHERE at >= ?", (since,))
+        return float(rows[0]["usd"])
+
+    async def charges(self, conversation_id: str) -> list[Charge]:
+        rows = await self._database.fetch(
+            "SELECT at, conversation_id, provider, model, input_tokens, cached_tokens, output_tokens, usd"
+            " FROM charges WHERE conversation_id = ? ORDER BY id",
+            (conversation_id,),
+        )
+        return [Charge(**dict(row)) for row in rows]
 
     def last_calls(self, transaction: Transaction, caller: str) -> Mapping[str, LastCall]:
         rows = transaction.execute(

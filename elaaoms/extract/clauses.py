@@ -10,7 +10,7 @@ from attrs import frozen
 from elaaoms.extract.words import vocabulary
 
 _FILLER = re.compile(
-    r"\b(?:u+m+|u+h+|e+r+m*|h+m+|m+hm+|ah+)\b,?(?!')|\byou know,|\bi mean,?(?=\s+(?:i|my|it|the)\b)",
+    r"\b(?!(?-i:[A-Z]{2,4})[\s-]*\d)(?:u+m+|u+h+|e+r+m*|h+m+|m+hm+|ah+)\b,?(?!')|\byou know,|\bi mean,?(?=\s+(?:i|my|it|the)\b)",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?…]+[\"”']?(?=\s|$)|\n+")
@@ -38,6 +38,12 @@ _QUESTION = re.compile(
     r"(?:i|you|we|they|he|she|it|this|that|there|my|your|the|our|his|her|their|a|an|any|anyone|someone|anybody)\b"
     r"|(?:what|what's|when|where|where's|why|how|how's|who|who's|which|whose)\b(?!\s+(?:a\b|i\s+(?:mean|want|need|said|meant)))"
     r"|any (?:idea|chance)\b|what about\b|how about\b)",
+    re.IGNORECASE,
+)
+# A wish that is put as a question.
+_WISH = re.compile(
+    r"^\W*(?:(?:and|but|so|then|actually|please|well|oh)\b[\s,]*)*(?:can|could|would|will) you (?:please )?(?:just |only |always )?"
+    r"(?:call|ring|phone|text|e-?mail|whatsapp|contact|write to) me\b.{0,40}\b(?:from now on|in (?:the )?future|rather than|and not)\b",
     re.IGNORECASE,
 )
 _TAG = re.compile(
@@ -96,9 +102,9 @@ _NOT_A_JOKE = re.compile(
 # Words that address the model or its machinery and not the person on the other side.
 _ADDRESSED = re.compile(
     r"https?:|www\.|\bignore (?:all|any|your|the|previous|prior|every|my previous|these|those)\b|\bdisregard\b|"
-    r"\byou are now\b|\byou're now\b|\bact as\b|\bfrom now on\b|\bpretend (?:to be|you|that you|i)\b|\bsystem (?:prompt|message|override|"
+    r"\byou are now\b|\byou're now\b|\bact as\b|\bfrom now on,?\s+(?:you|act|respond|answer|reply|ignore|every|all|pretend)\b|\bpretend (?:to be|you|that you|i)\b|\bsystem (?:prompt|message|override|"
     r"instruction|note)|\bdeveloper (?:mode|message)|\bprompt\b|\bjailbreak|\boverride\b|\bnew (?:instructions?|rules?)\b|"
-    r"\byour (?:instructions?|rules?|programming|guidelines|memory|memories|training|system|database|context|notes)\b|"
+    r"\byour (?:instructions?|rules?|programming|guidelines|memory|memories|training|(?<!on your )(?<!in your )system|database|context|notes)\b|"
     r"\b(?:system|assistant|user|human|developer|tool|function|admin)\s*:|<\/?\w+[^>]{0,40}>|<\||\[\/?[A-Z]+\]|\{\{|\}\}|```|"
     r"\b(?:tool|function) (?:call|name)|\b(?:save|store|write|add|put|commit)\b.{0,20}\bmemor(?:y|ies)\b|"
     r"\b(?:remember|note|record|store|save) (?:that )?(?:the )?(?:caller|user|customer)\b|\b[a-z]{2,}(?:_[a-z]{2,})+\b(?![\w.+-]*@)|"
@@ -114,10 +120,17 @@ _CARD = re.compile(
     r"\b(?:credit|debit|bank|payment)?\s?card\b|\bvisa\b|\bmastercard\b|\bamex\b|\bsort code\b|\bexpir(?:y|es|ation)\b",
     re.IGNORECASE,
 )
+_FIGURES = re.compile(
+    r"\b(?:numbers?|digits?|details|codes?|expir\w*|read|last four|your|the|which|what)\b|\?", re.IGNORECASE
+)
 _HANDOVER = re.compile(
     r"\b(?:(?:i'll|i will|let me|i'm going to|i'm gonna) (?:just )?(?:pass|hand|put|give)\b.{0,25}\b(?:you (?:over|on) to|"
     r"over to|on\b|the phone|you to)|(?:here's|here is|this is) my (?:wife|husband|mum|mom|mother|dad|father|son|daughter|partner)\b|"
-    r"speak to my (?:wife|husband|mum|mom|mother|dad|father|son|daughter|partner)\b)",
+    r"(?:you (?:can|could|want to|should)|can you|could you|would you|please|you'd better|better) (?:just )?(?:speak|talk) to my (?:wife|husband|mum|mom|mother|dad|father|son|daughter|partner)\b|"
+    r"(?:i'll|let me|i'll just) (?:go and )?(?:get|fetch|grab) (?:him|her|my (?:wife|husband|mum|mom|mother|dad|father|son|daughter|partner))\b|"
+    r"my (?:wife|husband|mum|mom|mother|dad|father|son|daughter|partner)(?:'s| is) (?:the one (?:that|who)|right here|here,? (?:he|she))\b|"
+    r"my (?:wife|husband|mum|mom|mother|dad|father|son|daughter|partner) wants (?:a word|to (?:talk|speak))\b|"
+    r"\bput (?:him|her) (?:back )?on\b)",
     re.IGNORECASE,
 )  # fmt: skip
 
@@ -189,6 +202,7 @@ def clauses(text: str, turn: int) -> list[Clause]:
             clause = text[left:right]
             tagged = index + 1 < len(spans) and _TAG.match(text[slice(*spans[index + 1])]) is not None
             question = bool(_QUESTION.match(clause)) or (asked and index == len(spans) - 1) or tagged
+            question = question and not _WISH.match(clause)
             found.append(
                 Clause(
                     text=clause,
@@ -245,7 +259,7 @@ def hands_over(text: str) -> bool:
 
 def asks_for_secret(text: str) -> bool:
     """Whether an agent's words ask for something that must not be kept."""
-    return bool(_SECRET.search(text) or _CARD.search(text))
+    return bool(_SECRET.search(text) or (_CARD.search(text) and _FIGURES.search(text)))
 
 
 def takes_back(text: str) -> bool:

@@ -19,14 +19,18 @@ _CHANGES = re.compile(
 )
 _TOPICS = tuple((re.compile(rf"\b(?:{words})\b", re.IGNORECASE), topic) for words, topic in TOPICS)
 _TRAILING = re.compile(
-    r"[\s,;]+(?:and|but|so|because|cause|cos|although|though|then|plus|yet)$", re.IGNORECASE
+    r"(?:[\s,;]+(?:and|but|so|because|cause|cos|although|though|then|plus|yet|um+|uh+))+$|,\s+(?:and|but|so|because|then)\W+$",
+    re.IGNORECASE,
 )
 QUOTE = 280  # characters; longer clauses are cut around the match
 
 
 @frozen
 class Heard:
-    """A clause with its turn's verbatim text, the call's clock, and what the agent said and asked before it."""
+    """A clause with its turn's verbatim text, the call's clock, and what the agent said and asked before it.
+
+    `behalf` says for whom the caller speaks ("mother", "dog") if it is not for themselves.
+    """
 
     clause: Clause
     raw: str
@@ -35,11 +39,17 @@ class Heard:
     asked: frozenset[str] = frozenset()
     agent: str = ""
     early: bool = False
+    behalf: str = ""
 
     @property
     def changes(self) -> bool:
         """Whether the clause says that something is no longer as it was."""
         return _CHANGES.search(self.clause.text) is not None
+
+    @property
+    def around(self) -> str:
+        """The clause with the words of its turn next to it."""
+        return self.raw[max(0, self.clause.start - 80) : self.clause.end + 160]
 
     def matches(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
         """Where `pattern` stands in the clause, unless the words before it put it in doubt."""
@@ -97,7 +107,7 @@ def verbatim(text: str, start: int, end: int) -> str:
         start -= 1
     while end < len(text) and text[end].isalnum() and text[end - 1 : end].isalnum():
         end += 1
-    quote = _TRAILING.sub("", text[start:end].strip(" \t\n,;-–—"))
+    quote = _TRAILING.sub("", text[start:end].strip(" \t\n,;-–—")).rstrip(" ,;-–—")
     return quote if len(quote) <= QUOTE else quote[:QUOTE].rsplit(" ", 1)[0].rstrip(" ,;")
 
 
@@ -142,6 +152,10 @@ class Ledger:
     def drop(self, slot: str) -> None:
         """Forget what the call said about `slot`."""
         self._facts.pop(slot, None)
+
+    def clear(self) -> None:
+        """Forget the whole call so far."""
+        self._facts.clear()
 
     def drop_turn(self, turn: int) -> None:
         """Forget everything that turn `turn` said."""

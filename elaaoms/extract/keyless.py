@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from elaaoms.extract import Extraction
+from elaaoms.extract.evidence import verify
 from elaaoms.extract.rules import facts_of
-from elaaoms.memory import Fact
+from elaaoms.memory import Memory
 from elaaoms.webhooks import Conversation
 
 
 class Rules:
-    """The provider `rules`."""
+    """The provider `rules`; it looks at nothing but the call."""
 
     name = "rules"
 
-    async def extract(self, conversation: Conversation) -> Sequence[Fact]:
-        return await asyncio.to_thread(facts_of, conversation)
+    async def extract(self, conversation: Conversation, known: Sequence[Memory]) -> Extraction:
+        return await asyncio.to_thread(lambda: verify(conversation, facts_of(conversation)))
+
+    def blocked(self) -> Mapping[str, str]:
+        return {}
+
+    async def close(self) -> None:
+        return None

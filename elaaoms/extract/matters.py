@@ -48,12 +48,16 @@ _NOT_THINGS = vocabulary(
     app's same way rest reason problem issue other whole who which what i you we and or but because so when if
     is was not of for in on at to with from than song money price work job today yesterday promise"""
 )
+_NO_SUBJECT = re.compile(
+    r"(?:\bnot|n't|\bwas|\bwere|\b(?:by|in|on|at|near|to|of|from|behind|under|above|below|beside|outside|inside|opposite))\s*$",
+    re.IGNORECASE,
+)
 _FIXED = re.compile(
     rf"\b{_NOUN}(?:\s+(?:now|finally|just|already))*\s*\b(?:is working(?: now| again| fine)|works (?:now|again|fine now)|is (?:fixed|back|back up|repaired|resolved)(?: now| again)?|has been (?:fixed|repaired|resolved)|got fixed|was fixed|is fine now)\b",
     re.IGNORECASE,
 )
 _SOLVED = re.compile(
-    r"\b(?:it|that|everything|oh it)(?:'s| is| has| just)? (?:working(?: now| again)|works(?: now| again)?(?: fine)?|fixed(?: it| now)?|sorted(?: now)?|did (?:it|the trick)|worked|solved it|resolved(?: now)?|back (?:on|up)(?: now)?|been (?:fixed|resolved|sorted))\b(?! out\b)",
+    r"\b(?:it|that|everything|oh it|its|thats)(?:'s| is| has| just)? (?:(?:come|came|gone) back(?: on| up)?|working(?: now| again)|works(?: now| again)?(?: fine)?|fixed(?: it| now)?|sorted(?: now)?|did (?:it|the trick)|worked|solved it|resolved(?: now)?|back (?:on|up)(?: now)?|been (?:fixed|resolved|sorted))\b(?! out\b)",
     re.IGNORECASE,
 )
 _COMPLAINTS: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
@@ -101,9 +105,7 @@ def problems(heard: Heard) -> Iterator[Fact]:
         noun = _thing(match["noun"])
         if noun is None or (re.match(r"\s+(?:in|into|to)\b", match["rest"]) and value in ("broken", "down")):
             continue
-        if re.search(r"(?:\bnot|n't|\bwas|\bwere)\s*$", text[: match.start()]) or re.search(
-            r"\bwas\b|\bhad\b", match[0]
-        ):
+        if _NO_SUBJECT.search(text[: match.start()]) or re.search(r"\bwas\b|\bhad\b", match[0]):
             continue
         mine = match["whose"].lower() != "the"
         owner = "The caller's" if mine else "The caller reported that the"
@@ -239,7 +241,7 @@ _AT_ONCE = re.compile(
     re.IGNORECASE,
 )
 _CUT = re.compile(
-    r",?\s+(?:and (?:then )?(?=i\b|i'll|we|you|it|that|the|they)|so (?:that )?(?=you|i|we|they)|but|because|which|once|after you|as soon as|does that|is that|would that|where you)\b.*$|\s+[-–—]\s+.*$|,\s+(?:is|does|would|okay|ok|alright|right|how|sound|if that).*$",
+    r",?\s+(?:and (?:then )?(?=i\b|i'll|we|you|it|that|the|they)|so (?:that )?(?=you|i|we|they)|but|because|which|once|after you|as soon as|where you|anything else)\b.*$|\s+(?:is|are|does|do|did|would|will|can|could|shall|should|was|has|have|may|might)\s+(?:that|the|this|it|your|you|there|i|we|my)\b.*$|\s+[-–—]\s+.*$|,\s+(?:is|does|would|okay|ok|alright|right|how|sound|if that).*$",
     re.IGNORECASE,
 )
 _DITRANSITIVE = re.compile(
@@ -271,6 +273,17 @@ def accepts(text: str) -> bool:
     first = text[slice(*spans[0])][:160]
     second = text[slice(*spans[1])] if len(spans) > 1 else ""
     return not (first.rstrip().endswith("?") or _BUT.search(first) or _THEN_NOT.match(second))
+
+
+def objects(text: str) -> bool:
+    """Whether a caller's turn has something against what the agent has just said."""
+    return _OBJECTS.search(text[:200]) is not None
+
+
+_OBJECTS = re.compile(
+    r"\b(?:no|not|wait|hold on|hang on|actually|sorry|can't|cannot|wrong|isn't|didn't|don't want|instead|rather|but)\b",
+    re.IGNORECASE,
+)
 
 
 def promises(heard: Heard, turn: int, raw: str) -> Iterator[Fact]:
@@ -309,11 +322,11 @@ def promises(heard: Heard, turn: int, raw: str) -> Iterator[Fact]:
             rest = _DITRANSITIVE.sub(" ", rest)
         if not rest.strip() or (
             re.search(
-                r"\b(?:something|anything|that|what|how|which|it|this|them|those|these)\b",
+                r"\b(?:something|anything|that|what|how|which|it|this|them|those|these|him|her|his|their)\b",
                 rest,
                 re.IGNORECASE,
             )
-            and not re.search(r"\b(?:back|that (?:is|was))\b", rest)
+            and not re.search(r"\b(?:you back|that (?:is|was))\b|^\s*(?:the caller )?back\b", rest)
         ):
             if not re.match(r"\s*(?:it|this|that|them)\b", rest) or verb not in (
                 "replace",
@@ -372,11 +385,26 @@ _WITH = re.compile(r"\bwith (?P<who>(?:Dr\.?|Doctor|Mr\.?|Mrs\.?|Ms\.?) [A-Z][a-
 _FOR_WHOM = re.compile(
     r"\b(?:booked|scheduled|put|got) (?!You\b|I\b|The\b)(?P<who>[A-Z][a-z'-]+) (?:in|down)\b"
 )
+_FOR_NAME = re.compile(r"\b[Bb]ooked,? (?:in )?(?:for )?(?P<who>[A-Z][a-z'-]+) (?:on|for|at|in)\b")
+_NO_PERSON = re.compile(
+    r"(?:\w+day|january|february|march|april|may|june|july|august|september|october|november|december|today|tomorrow|the|you)$",
+    re.IGNORECASE,
+)
 _BOOKED = re.compile(
     r"\b(?:you're|you are|i've|i have|we've|we have|i'll|i will|we'll|you are now|that's|that is|your (?P<noun>appointment|booking|reservation|lesson|table|room|visit|check-?up) (?:is|has been))\s+(?:(?:now|all|just|got|go ahead and)\s+)*"
     r"(?P<verb>booked|scheduled|confirmed|reserved|moved|rescheduled|put|down|set|book|schedule|reserve|move|reschedule|changed|made|see you)\b(?P<rest>[^!?]{0,140})",
     re.IGNORECASE,
 )
+_BOOKED_BARE = re.compile(
+    r"^\W*(?:(?:okay|ok|great|lovely|perfect|all|right|so|then|thank you|thanks|done|that's)\b[\s,.–—-]*)*(?P<verb>booked|confirmed|moved|rescheduled|see you)\b(?P<rest>[^!?]{0,140})",
+    re.IGNORECASE,
+)
+_GIVES_UP = re.compile(
+    rf"\b(?:can't|cannot|can not|won't be able to|not going to|not able to|unable to)\s+(?:make|come|get there|manage|attend|be there|keep)\b"
+    rf"|\b(?:move|change|cancel|rearrange|reschedule|rebook|postpone|put off|push back|swap|shift)\s+(?:it|that|this|them|(?:my|the|our)\s+(?:\w+\s+)?(?:{_NOUNS}))\b",
+    re.IGNORECASE,
+)
+_OTHERS_TURN = re.compile(r"\b(?:him|her|them|his|their|he's|she's|they're)\b", re.IGNORECASE)
 _DELIVERY = re.compile(
     r"\bdeliver(?:y|ed)|parcel|package|order\b|call ?back|technician|engineer|replacement|refund",
     re.IGNORECASE,
@@ -387,7 +415,7 @@ def appointments(heard: Heard) -> Iterator[Fact]:
     """Appointments the caller has, or asks to change."""
     text = heard.clause.text
     cancels = next(heard.matches(_CANCELS), None)
-    if cancels:
+    if cancels and not heard.behalf:
         noun, verb = cancels["noun"].lower(), cancels["verb"].lower()
         when = dates.resolve(text, heard.now) if heard.now else []
         day = f" on {when[0].spoken()}" if verb == "cancel" and len(when) == 1 and not when[0].about else ""
@@ -409,6 +437,7 @@ def appointments(heard: Heard) -> Iterator[Fact]:
         not found
         or len(between) > 60
         or re.search(r"\b(?:not|until|before|wasn't|since|reminder|made|booked|instead of)\b|n't", between)
+        or gives_up(heard.around)
     ):
         return
     noun = next(filter(None, (have["noun"], have["made"], have["mine"]))).lower()
@@ -419,6 +448,11 @@ def appointments(heard: Heard) -> Iterator[Fact]:
     yield _appointment(heard, found[0], noun, text, heard.span(have), changes=heard.changes)
 
 
+def gives_up(text: str) -> bool:
+    """Whether a caller cannot keep an appointment or wants another one."""
+    return _GIVES_UP.search(text) is not None
+
+
 def booked(heard: Heard, turn: int, raw: str, known_days: frozenset[date]) -> Iterator[Fact]:
     """An appointment that the agent made in turn `turn` and the caller accepted."""
     if heard.now is None:
@@ -426,7 +460,9 @@ def booked(heard: Heard, turn: int, raw: str, known_days: frozenset[date]) -> It
     text = plain(raw)
     for start, end in sentences(text):
         sentence = text[start:end]
-        match = _BOOKED.search(sentence)
+        match = _BOOKED.search(sentence) or (
+            None if sentence.rstrip().endswith("?") else _BOOKED_BARE.match(sentence)
+        )
         if (
             match is None
             or re.search(
@@ -462,11 +498,22 @@ def _appointment(
     company = f" with {who['who']}" if who else ""
     if whose:
         company = f" for {whose['who']}{company}"
+    elif (other := _FOR_NAME.search(text)) and not _NO_PERSON.match(other["who"]):
+        known = heard.known.get("name")
+        if known is None or other["who"].lower() not in known.value.split():
+            company = f" for {other['who']}{company}"
+    elif heard.behalf or _OTHERS_TURN.search(text):
+        company = (
+            f" for {f'their {heard.behalf}' if heard.behalf in _NOUNS_OF_KIN else 'somebody else'}{company}"
+        )
     article = "an" if noun[0] in "aeiou" else "a"
     return heard.note(
         Category.FACTUAL, f"The caller has {article} {noun}{company} on {day.spoken()}", 7, f"appointment:{_topic_slot(noun)}", day.value,
         changes=changes, topic=_topic(noun), event_date=day.date, span=span,
     )  # fmt: skip
+
+
+_NOUNS_OF_KIN = frozenset(RELATIONS.values())
 
 
 def _topic_slot(noun: str) -> str:

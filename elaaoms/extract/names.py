@@ -20,20 +20,35 @@ _NAME_IS = re.compile(
     re.IGNORECASE,
 )
 _SURNAME_IS = re.compile(r"\bmy (?:last name|surname|family name)(?:'s| is(?: now)?)\s+", re.IGNORECASE)
-_THIS_IS = re.compile(r"\b(?P<how>this is|it's|it is|i'm|i am|im)\s+", re.IGNORECASE)
+_THIS_IS = re.compile(r"\b(?P<how>this is|it's|its|it is|i'm|i am|im)\s+", re.IGNORECASE)
 _CALLING = re.compile(r"\s*,?\s*(?:calling|here|speaking|from|again)\b", re.IGNORECASE)
 _SPEAKING = re.compile(r"\s*(?:speaking|here)\b(?!\s+(?:about|for|with|to))", re.IGNORECASE)
 _LEADIN = re.compile(
     r"^\W*(?:(?:hi|hello|hey|yes|yeah|yep|sure|of course|okay|ok|well|oh|so|no|sorry|good (?:morning|afternoon|evening)|"
-    r"certainly|it's|it is|that's|that is|that would be|that'd be|i'm|i am|this is|the name's|mine is|my name is|my name's|name is)\b[\s,.!]*)*",
+    r"certainly|it's|its|it is|it's under|under|(?:in the )?name of|that's|that is|that would be|that'd be|i'm|i am|this is|the name's|mine is|my name is|my name's|name is)\b[\s,.!]*)*",
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
-    r"^[\s,.!]*(?:please|thank you|thanks|speaking|here|again)?[\s,.!]*(?:that's|spelled|spelt|with|my|i|and|order|account|$)",
+    r"^[\s,.!]*(?:please|thank you|thanks|speaking|here|again)?[\s,.!]*(?:that's|spelled|spelt|with|my|i|and|order|account|$)"
+    r"|^\s*,\s*(?:born\b|date of birth|(?:the )?\d|(?:the )?(?:\w+(?:th|st|nd|rd|first|second|third)) (?:of )?\w+|(?-i:[A-Z]{1,2}\d))",
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(
     r"[\s,.\-–—]*(?:no|sorry|wait|actually|i mean|correction)\b[\s,.]*(?:(?:no|sorry|wait|it's|it is|actually|i mean)\b[\s,.]*)*",
+    re.IGNORECASE,
+)
+_GREETING = re.compile(
+    r"^\W*(?:(?:oh|yeah|yes|um)\W+)*(?:hi|hiya|hello|hey|good (?:morning|afternoon|evening)|morning|evening|afternoon)\W*$",
+    re.IGNORECASE,
+)
+_AS_KIN = re.compile(
+    rf"(?P<i>\b(?:i'm|i am|it's|its)\s+)?\b(?:his|her|their)\s+(?:{'|'.join(sorted(RELATIONS, key=len, reverse=True))}),\s+(?=(?-i:[A-Z]))",
+    re.IGNORECASE,
+)
+_SURNAME_ASKED = re.compile(r"\b(?:sur|last |family )name\b(?! and)", re.IGNORECASE)
+_ENDED = re.compile(
+    r"\b(?:died|dies|passed (?:away|on)|has passed|put (?:him|her|them|it) (?:down|to sleep)|put to sleep|is dead|"
+    r"(?:we|i) lost (?:him|her|them)|in memory of|was my|used to be my|(?:is|are) no longer)\b",
     re.IGNORECASE,
 )
 _MARRIED = re.compile(r"\b(?:ex|late|former|dead)\b", re.IGNORECASE)
@@ -49,6 +64,9 @@ _HAVE = re.compile(
     rf"(?P<adjective>(?:(?:little|young|new|beautiful|lovely|small|big|old|older|younger|\w+[- ]year[- ]old|\w+[- ]month[- ]old)\s+){{0,2}})"
     rf"(?P<kind>{_KINDS}|kids|children|sons|daughters|dogs|cats|boys|girls|grandchildren|sisters|brothers)\b(?P<how>\s*,?\s*(?:called|named|whose name is|,)\s+)?",
     re.IGNORECASE,
+)
+_UNBORN = re.compile(
+    r"\s+(?:on the way|coming|due|on its way|arriving|in the (?:making|post))\b", re.IGNORECASE
 )
 _FOR = re.compile(
     rf"\b(?:i'm|i am|im|we're)?\s*(?:calling|ringing|phoning|booking|asking)\s+(?:this\s+)?(?:for|on behalf of)\s+my\s+(?P<kind>{_KINDS})\b",
@@ -75,6 +93,9 @@ def read_name(text: str, at: int, *, most: int = 3) -> tuple[str, int] | None:
             break
         word = match[1].replace("’", "'")
         lower = word.lower()
+        if words and lower == words[-1].lower():
+            position = match.end()  # "elsie elsie marchbank" is a stutter
+            continue
         if lower.endswith("'s") or text[match.end() : match.end() + 1] in ("'", "’", "-", "@"):
             return None
         if len(word) == 1 or (
@@ -95,8 +116,8 @@ def read_name(text: str, at: int, *, most: int = 3) -> tuple[str, int] | None:
             or (lower in COMMON and _ordinary(lower, capital))
         ):
             break
-        if re.search(r"(?:^|-)\w(?:-|$)", word):
-            return None  # spelled, not said
+        if re.search(r"(?:^|-)\w(?:-|$)", word) or spoken.numbers(word):
+            return None  # spelled or counted, not named
         if not words and any(character not in "'-" and not character.isalpha() for character in word):
             return None
         words.append(word)
@@ -165,6 +186,11 @@ def names(heard: Heard) -> Iterator[Fact]:
                 continue
             yield named(heard, name, confidence=confidence, span=heard.span(match))
             return
+    for match in heard.matches(_AS_KIN):
+        read = read_name(text, match.end())
+        if read and (match["i"] or "name" in heard.asked) and not text[read[1] :].strip(" .,!"):
+            yield named(heard, read[0])
+            return
     for match in heard.matches(_THIS_IS):
         read = read_name(text, match.end())
         if read is None:
@@ -180,7 +206,9 @@ def names(heard: Heard) -> Iterator[Fact]:
             sure = (
                 (asked and (rest == "" or is_first_name(name)))
                 or (called and is_first_name(name))
-                or (heard.early and is_first_name(name) and rest == "")
+                or (
+                    heard.early and rest == "" and (is_first_name(name) or _greets_by_name(text, match, name))
+                )
             )
         else:
             full = (
@@ -200,7 +228,8 @@ def names(heard: Heard) -> Iterator[Fact]:
     lead = _LEADIN.match(text)
     begin = lead.end() if lead else 0
     read = read_name(text, begin)
-    if read and _SPEAKING.match(text, read[1]) and (text[begin].isupper() or is_first_name(read[0])):
+    speaking = read and _SPEAKING.match(text, read[1]) and (text[begin].isupper() or is_first_name(read[0]))
+    if read and (speaking or _in_full(heard, read)):
         yield named(heard, read[0])
     elif (
         read
@@ -208,7 +237,31 @@ def names(heard: Heard) -> Iterator[Fact]:
         and _CLOSING.match(text[read[1] :])
         and not heard.clause.before.strip(" ,.!")
     ):
-        yield named(heard, read[0], confidence=0.75)
+        known = heard.known.get("name")
+        name = read[0]
+        if " " in name or not _SURNAME_ASKED.search(heard.agent):
+            yield named(heard, name, confidence=0.75)
+        elif known and " " not in known.value:
+            yield named(heard, f"{capitals(known.value)} {name}", confidence=0.75)
+        elif known is None:
+            yield heard.note(Category.FACTUAL, f"The caller's surname is {name}", 8, "surname", name.lower())
+
+
+def _in_full(heard: Heard, read: tuple[str, int]) -> bool:
+    """Whether "Terry. Terry Hobday." says the whole of a name that the turn gave in part."""
+    known = heard.known.get("name")
+    return (
+        known is not None
+        and known.turn == heard.clause.turn
+        and known.value in read[0].lower().split()
+        and " " in read[0]
+        and not heard.clause.text[read[1] :].strip(" .,!")
+    )
+
+
+def _greets_by_name(text: str, match: re.Match[str], name: str) -> bool:
+    """Whether "Hello, it's Anneke Winter" introduces the caller by a full name."""
+    return " " in name and text[match.end()].isupper() and bool(_GREETING.match(text[: match.start()]))
 
 
 def _corrected(text: str, name: str, end: int) -> str:
@@ -259,8 +312,10 @@ def spelled_name(heard: Heard, text: str, start: int) -> Fact | None:
 
 
 def relations(heard: Heard) -> Iterator[Fact]:
-    """People and animals that belong to the caller."""
+    """People and animals that belong to the caller; nobody whose death or parting is told next to it."""
     text = heard.clause.text
+    if _ENDED.search(heard.around):
+        return
     for match in heard.matches(_RELATIVE):
         if _MARRIED.search(match["adjective"] or ""):
             continue
@@ -297,12 +352,13 @@ def relations(heard: Heard) -> Iterator[Fact]:
                 known = heard.known.slots(f"relation:{RELATIONS[kind]}")
                 if not known:
                     noun = RELATIONS[kind]
+                    unborn = _UNBORN.match(text, match.end()) is not None
                     yield heard.note(
                         Category.RELATIONAL,
-                        f"The caller has {_a(noun)}",
+                        f"The caller {'is expecting' if unborn else 'has'} {_a(noun)}",
                         6,
                         f"relation:{noun}",
-                        "yes",
+                        "expected" if unborn else "yes",
                         changes=False,
                     )
         elif count not in ("a", "an") and kind not in RELATIONS:
@@ -346,6 +402,11 @@ def relations(heard: Heard) -> Iterator[Fact]:
                 "no",
                 changes=True,
             )
+
+
+def tells_of_death(text: str) -> bool:
+    """Whether somebody's death or a parting is told, after which nobody is anybody's wife or dog for sure."""
+    return _ENDED.search(text) is not None
 
 
 def related(heard: Heard, kind: str, name: str, span: tuple[int, int]) -> Fact:

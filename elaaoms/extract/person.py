@@ -125,10 +125,18 @@ _COMPANY = re.compile(
 )
 
 
+_SUPPLIER = re.compile(
+    r"\b(?:suppliers?|providers?|tariffs?|energy|broadband|contracts?|bank|insurers?|network|switched|plan)\b",
+    re.IGNORECASE,
+)
+
+
 def _residence(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
     where = place(heard.clause.text, match.end())
     if match["who"].lower() == "we" and _COMPANY.search(heard.raw):
         return  # a firm that moved
+    if "moved" in match[0].lower() and _SUPPLIER.search(heard.around):
+        return  # to another supplier
     street = where is not None and re.search(rf" (?:{_STREETS})$", where, re.IGNORECASE)
     if where and not street and not _ADDRESS.search(heard.clause.text):
         moved = "moved" in match[0].lower()
@@ -170,6 +178,37 @@ def _address(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
         address.lower(),
         span=heard.span(match),
     )
+
+
+_STREET = re.compile(
+    rf"(?P<address>(?:flat \w{{1,4}},? )?(?P<house>\d{{1,5}}[a-z]?|[a-z-]{{3,12}}(?: [a-z-]{{3,9}})?) (?:[A-Za-z'-]{{2,20}} ){{1,3}}?(?:{_STREETS})\b(?P<town>(?:,? (?-i:[A-Z])[\w'-]+){{0,2}}))(?P<rest>.{{0,40}})",
+    re.IGNORECASE,
+)
+
+
+_NOT_HERE = re.compile(r"\W*(?:no|not|sorry|wait|is where|old|was)\b", re.IGNORECASE)
+_ANOTHERS_PLACE = re.compile(
+    r"\b(?:not|isn't) (?:my|our) (?:\w+ )?(?:flat|house|home|place|address|property)\b|\bi'm (?:just )?the (?:cleaner|neighbour|neighbor|carer|builder|landlord|tenant|gardener|babysitter)\b"
+    r"|\bmy \w+(?:'s|s) (?:flat|house|home|place|address|property)\b|\b(?:he|she|they)(?:'s| is|'re| are| live| lives) at\b",
+    re.IGNORECASE,
+)
+
+
+def street(heard: Heard, text: str, at: int, *, within: int = 0) -> Iterator[Fact]:
+    """The caller's postal address when it stands at `at` of `text`, which begins at `within` of the turn."""
+    match = _STREET.match(text, at)
+    if match is None or _NOT_HERE.match(match["rest"]) or _ANOTHERS_PLACE.search(heard.raw[:600]):
+        return
+    house = spoken.squash(match["house"]).strip()
+    if not re.fullmatch(r"\d{1,5}[a-z]?", house):
+        return
+    flat = text[match.start() : match.start("house")]
+    address = capitals(f"{flat}{house.upper()}{text[match.end('house') : match.end('address')]}".strip(" .,"))
+    yield heard.note(
+        Category.FACTUAL, f"The caller's address is {address}", 6, "address", address.lower(),
+        confidence=0.75, span=(within + match.start(), within + match.end("address")),
+        changes=re.search(r"\bnew\b|\bmoved\b", heard.agent + heard.raw[:200], re.IGNORECASE) is not None,
+    )  # fmt: skip
 
 
 # -- body, table, work ------------------------------------------------------------------
@@ -240,6 +279,8 @@ def _things(text: str, at: int) -> Iterator[str]:
         ):
             return
         words = thing.split()
+        if words[0].endswith("ly") and words[0] not in ("jelly", "lily"):
+            return  # "to nuts, severely"
         for index, word in enumerate(words):
             if word in COMMON:
                 words = words[:index]
@@ -511,12 +552,17 @@ _CHANNEL_NAMES = {
 _CONTACT = (
     re.compile(rf"\b(?:i|we)(?:'d| would)? (?:(?:really|much|always|definitely|actually) )?(?:prefer|rather|like)(?: to be| being)? (?:contacted|reached|notified|updated|informed) (?:by|via|through|on|over) (?P<channel>{_CHANNEL})\b", re.IGNORECASE),
     re.compile(rf"\b(?:please |just |only |always |could you |can you |rather )*(?:contact|reach|notify|update|get in touch with|get hold of) (?:me|us) (?:only |instead )?(?:by|via|through|on|over) (?P<channel>{_CHANNEL})\b", re.IGNORECASE),
-    re.compile(rf"\b(?:i|we)(?:'d)? (?:(?:really|much|always|definitely|usually|actually|also) )*prefer (?:to (?:communicate|be contacted) (?:by|via|over) )?(?:an? )?(?P<channel>{_CHANNEL})(?=$|[,.!;]|\s+(?:to|over|please|instead|rather|because|if|thanks|and|for|communication|contact)\b)", re.IGNORECASE),
+    re.compile(rf"\b(?:i|we)(?:'d)? (?:(?:really|much|always|definitely|usually|actually|also) )*prefer (?:to (?:communicate|be contacted) (?:by|via|over) )?(?:an? |the )?(?P<channel>{_CHANNEL})(?=$|[,.!;]|\s+(?:to|over|please|instead|rather|because|if|thanks|and|for|communication|contact|now|these days)\b)", re.IGNORECASE),
     re.compile(rf"\b(?P<channel>{_CHANNEL}) (?:is|would be|works) (?:best|better|easiest|easier|preferred|my preference)\b(?: for me)?", re.IGNORECASE),
     re.compile(rf"\b(?:the )?best (?:way|thing) (?:to (?:reach|contact|get) me|(?:is|would be) to (?:reach|contact) me) (?:is |would be )?(?:by |via |through |on )?(?P<channel>{_CHANNEL})\b", re.IGNORECASE),
     re.compile(r"\b(?:please|just|always|only|rather) (?P<verb>e-?mail|text|whatsapp) me\b(?:.{0,24}\b(?:instead|from now on|in future|always|only|rather than|don't call|not call)\b)?", re.IGNORECASE),
     re.compile(r"\b(?P<verb>e-?mail|text|whatsapp|call|phone|ring) me (?:instead|from now on|in (?:the )?future)\b", re.IGNORECASE),
+    re.compile(r"\b(?P<verb>e-?mail|text|whatsapp|call|phone|ring) me(?: please)?,? (?:and )?(?:not|rather than|instead of) (?:an? )?(?:e-?mail|text|whatsapp|call|phone|ring)\w*\b", re.IGNORECASE),
+    re.compile(r"(?<!\w)(?:please )?(?P<verb>e-?mail|text|whatsapp|call|phone|ring) me(?: please)?\W*$(?P<otherwise>)", re.IGNORECASE),
 )  # fmt: skip
+_NOT_OTHERWISE = re.compile(
+    r"\W*(?:please )?(?:don't|do not|not|never) (?:e-?mail|text|whatsapp|call|phone|ring)\b", re.IGNORECASE
+)
 _NO_CONTACT = re.compile(
     r"\b(?:please )?(?:don't|do not|never|stop) (?P<verb>call|calling|phone|phoning|ring|ringing|e-?mail|e-?mailing|text|texting|whatsapp) me\b(?P<again> (?:again|any ?more|please|ever again|at all))?|"
     rf"\b(?:i|we) (?:don't|do not) (?:want|like|wish) (?:to (?:be|get|receive) )?(?:any |your |more |marketing |these |contacted by |called by )*(?P<channel>{_CHANNEL})\b|"
@@ -633,6 +679,8 @@ def _contact(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
     verb = (groups.get("verb") or "").lower()
     channel = _VERBS[verb[:4]] if verb else _CHANNELS[groups["channel"].lower()]
     before = heard.clause.text[: match.start()].lower()
+    if groups.get("otherwise") is not None and not _NOT_OTHERWISE.match(heard.raw[heard.clause.end :][:40]):
+        return
     if re.search(r"(?:don't|not|never|can't|cannot|couldn't|no)\s*$", before) or re.match(
         r"\s+(?:back|when|once|the|a|your|that|when|later|today|tomorrow|about|what|my|some)\b",
         heard.clause.text[match.end() :],
@@ -641,7 +689,7 @@ def _contact(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
     if (
         verb
         and not re.search(
-            r"instead|from now on|future|always|only|rather|don't call|not call", match[0], re.IGNORECASE
+            r"instead|from now on|future|always|only|rather|not|don't call", match[0], re.IGNORECASE
         )
         and re.match(r"\s+\w", heard.clause.text[match.end() :])
     ):

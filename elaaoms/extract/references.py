@@ -12,6 +12,7 @@ from elaaoms.extract import spoken
 from elaaoms.extract.clauses import doubtful, luhn
 from elaaoms.extract.heard import Heard
 from elaaoms.extract.names import alike
+from elaaoms.extract.words import RELATIONS
 from elaaoms.memory import Category, Fact
 
 
@@ -79,6 +80,20 @@ _SPEAKS_OF_OTHERS = re.compile(
     r"\b(?:his|her|their|your|(?!(?:what|that|here|there|name|number|it|everything|who)'s)\w{3,}'s|wife's|husband's|mother's|father's|daughter's|son's|mum's|dad's|friend's|boss's|neighbour's|work)\s+(?:new |mobile |cell |phone |home |telephone )*(?:number|e-?mail|phone|mobile|address)\b",
     re.IGNORECASE,
 )
+_ANOTHERS = re.compile(
+    rf"\bmy (?:{'|'.join(sorted(RELATIONS, key=len, reverse=True))}|boss|landlord|work)(?:'s|s)\b(?! name)|\b(?:it's|that's|is|its|thats) (?:his|hers|theirs)\b|\bi don't have (?:one|an? e-?mail)\b",
+    re.IGNORECASE,
+)
+_NEW_ONE = re.compile(r"\b(?:old|previous|former|wrong)\b.*\b(?:it's|its|it is now|new)\b", re.IGNORECASE)
+_IS_ANOTHERS = re.compile(
+    rf"\W*(?:(?:that's|thats|that is|it's|its|is) )?(?:{_ANOTHERS.pattern})", re.IGNORECASE
+)
+_MY_OWN = re.compile(r"\bmines?\b|\bmy (?:own|number|mobile|phone)\b", re.IGNORECASE)
+_SENDS = re.compile(
+    r"\b(?:send|e-?mail|forward|copy|cc)\s+(?:me |us )?(?:the|an?|it|that|this|those|them|my|our|all|copies|everything)\b[^.?!]{0,60}\b(?:to|at)\s*$",
+    re.IGNORECASE,
+)
+_TO_ME = re.compile(r"\b(?:to me|to us|my (?:new )?(?:e-?mail|address))\b", re.IGNORECASE)
 _OLD = re.compile(r"\b(?:old|previous|former|wrong|not my|no longer|used to be)\b", re.IGNORECASE)
 
 
@@ -185,6 +200,9 @@ def _older(kind: _Kind, code: str, heard: Heard, found: list[Reference]) -> str:
     return next((older for older in reversed(codes) if older != code and alike(older, code) >= 0.5), "")
 
 
+_MY_OWN_CODE = re.compile(rf"\b(?:my|our) (?:own )?(?:{_NOUNS})\b", re.IGNORECASE)
+
+
 def numbered(references: Sequence[Reference]) -> Iterator[Fact]:
     """The facts that the codes of a turn are, without the state of orders."""
     gone = {reference.corrects for reference in references if reference.corrects}
@@ -198,7 +216,9 @@ def numbered(references: Sequence[Reference]) -> Iterator[Fact]:
         span = (min(heard.clause.start, reference.code.start), max(heard.clause.end, reference.code.end))
         if span[1] - span[0] > 240:
             span = (max(span[0], reference.code.start - 80), min(span[1], reference.code.end + 40))
-        if reference.labelled:
+        if heard.behalf and not kind.per_code and not _MY_OWN_CODE.search(heard.clause.text):
+            continue
+        if reference.labelled and not heard.behalf:
             content = f"The caller's {kind.noun} number is {code}"
         else:
             content = f"The caller mentioned {kind.noun} {code}"
@@ -413,6 +433,11 @@ def emails(heard: Heard, text: str, at: int) -> Iterator[Fact]:
             or bare
         ):
             continue
+        near = heard.raw[max(0, at + address.start - 120) : at + address.start]
+        if _ANOTHERS.search(f"{near} {text[address.end : address.end + 30]}") or (
+            "email" not in heard.asked and _SENDS.search(before) and not _TO_ME.search(before)
+        ):
+            continue
         if re.search(
             r"\b(?:not|old|previous|used to be|isn't|instead of)\s+(?:\w+\s+){0,3}$", before, re.IGNORECASE
         ) or doubtful(before):
@@ -458,7 +483,9 @@ def phones(heard: Heard, text: str, at: int, region: str) -> Iterator[Fact]:
             continue
         if (
             re.search(r"\bnot\s+(?:\w+\s+){0,2}$", before, re.IGNORECASE)
-            or _OLD.search(before[-40:])
+            or (_OLD.search(before[-40:]) and not _NEW_ONE.search(before[-24:]))
+            or (_ANOTHERS.search(before[-60:]) and not _MY_OWN.search(before[-30:]))
+            or _IS_ANOTHERS.match(text[number.end : number.end + 60])
             or doubtful(before)
         ):
             continue

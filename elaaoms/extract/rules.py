@@ -10,12 +10,20 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from attrs import evolve
 
-from elaaoms.extract import clauses, dates, matters, spoken
+from elaaoms.extract import clauses, dates, line, matters, spoken
 from elaaoms.extract.clauses import Clause
 from elaaoms.extract.heard import Heard, Ledger, capitals, sentence, verbatim
 from elaaoms.extract.matters import appointments, booked, injected_days, problems, promises, solved
-from elaaoms.extract.names import named, names, read_name, related, relations, spelled_name
-from elaaoms.extract.person import birth, person
+from elaaoms.extract.names import (
+    named,
+    names,
+    read_name,
+    related,
+    relations,
+    spelled_name,
+    tells_of_death,
+)
+from elaaoms.extract.person import birth, person, street
 from elaaoms.extract.references import (
     e164,
     emails,
@@ -35,10 +43,11 @@ LONGEST = 6000  # characters of a turn that are read
 _ASKS = tuple(
     (topic, re.compile(pattern, re.IGNORECASE))
     for topic, pattern in (
-        ("name", r"\b(?:your|full|first|last|sur) ?name\b|\bwho am i (?:speaking|talking)|\bwho(?:'s| is) (?:calling|this|speaking)|\bspeaking with\b|\bspell (?:that|it|your)|\bwho do i have"),
+        ("name", r"(?<!'s )(?<!pet )(?<!user )(?<!company )(?<!business )(?<!street )(?<!brand )(?<!product )(?<!account )\b(?:sur)?name\b(?! (?:on|of)\b)|\bwho(?:'s| is) that\b|\band you are\?|\bwho am i (?:speaking|talking)|\bwho(?:'s| is) (?:calling|this|speaking)|\bspeaking with\b|\bspell (?:that|it|your)|\bwho do i have"),
         ("email", r"\be-?mail\b"),
-        ("phone", r"\b(?:phone|mobile|cell|telephone|contact|callback|call-back)(?: phone)? number\b|\bnumber (?:can|should|to|we can|i can)\b|\bbest number\b|\byour number\b|\bwhat number\b"),
+        ("phone", r"\b(?:phone|mobile|cell|telephone|contact|callback|call-back)(?: phone)? number\b|\bname and (?:a |the )?(?:contact |phone )?number\b|\band (?:a|your) number\b|\bnumber (?:can|should|to|we can|i can)\b|\bbest number\b|\byour number\b|\bwhat number\b"),
         ("birth", r"\bdate of birth\b|\bbirth ?date\b|\bborn\b|\bbirthday\b"),
+        ("address", r"(?<!mail )\baddress\b(?! (?:for the )?(?:of|for)\b)|\bwhere (?:should|shall|can) (?:it|we|i) (?:go|send|deliver|post)\b"),
         ("residence", r"\bwhere do you live\b|\bwhich (?:city|town)\b|\bwhat (?:city|town)\b|\bwhere are you based\b"),
         ("allergy", r"\ballerg"),
         ("contact", r"\b(?:how|which|what)\b.{0,40}\b(?:contact(?:ed)?|reach(?:ed)?|get in touch|prefer)\b.{0,60}|\bemail or (?:phone|text|sms)\b|\b(?:phone|text|call) or e-?mail\b"),
@@ -47,7 +56,9 @@ _ASKS = tuple(
     )
 )  # fmt: skip
 _REQUEST = re.compile(
-    r"\?|\b(?:please|could|can|may|tell me|give me|provide|need|let me have|spell)\b", re.IGNORECASE
+    r"\?|\b(?:please|could|can|may|tell me|give me|provide|need|let me have|spell|what(?:'s|s| is)|who(?:'s|s| is)|which|"
+    r"do you have|have you got|and (?:your|the|a))\b",
+    re.IGNORECASE,
 )
 _OF_OTHERS = re.compile(
     r"\b(?:his|her|their|patient's|passenger's|child's|recipient's|daughter's|son's|wife's|husband's|mother's|father's|partner's|pet's|dog's|cat's|cardholder's|emergency)\b",
@@ -62,17 +73,17 @@ _CONFIRMS_NOT = re.compile(
     re.IGNORECASE,
 )
 _READS_BACK = re.compile(
-    r"\?|\b(?:so that's|to confirm|just to confirm|let me confirm|i have|i've got|that's|correct|is that right|right)\b",
+    r"\?|\b(?:still|is that|so that's|to confirm|just to confirm|let me confirm|i have|i've got|that's|correct|is that right|right)\b",
     re.IGNORECASE,
 )
 _READ_NAME = re.compile(
-    r"\b(?:am i speaking (?:with|to)|is this|speaking with|so that's|so it's|that's|your (?:full )?name is|your name as|is your name|i have|thank you,?|is it|it's|so you're|you are|so)\s+",
+    r"\b(?:am i speaking (?:with|to)|is this|is that|speaking with|so that's|so it's|that's|your (?:full )?name is|your name as|is your name|i have|thank you,?|is it|it's|so you're|you are|so)\s+",
     re.IGNORECASE,
 )
-_NAMING = re.compile(r"name|speaking|is this", re.IGNORECASE)
+_NAMING = re.compile(r"name|speaking|is this|is that", re.IGNORECASE)
 _YOURS = re.compile(r"\b(?:your|that's|so|correct|right|it)\b", re.IGNORECASE)
 _YOUR_PHONE = re.compile(
-    r"(?=.*\b(?:phone|mobile|cell|number|reach you|call you)\b)(?=.*\b(?:your|you)\b)",
+    r"(?=.*\b(?:phone|mobile|cell|number|reach you|call you)\b)(?=.*\b(?:your|you|confirm)\b)",
     re.IGNORECASE | re.DOTALL,
 )
 _OTHER_NUMBER = re.compile(
@@ -83,8 +94,19 @@ _WITHDRAWS = re.compile(
     r"\b(?:actually|no|wait|on second thoughts?)\b.{0,20}\b(?:don't|do not|cancel that|forget (?:it|that|about)|never mind|leave it)\b|^\W*(?:forget it|never mind|cancel that)",
     re.IGNORECASE,
 )
+_KEEPS = re.compile(
+    r"\b(?:don't|do not|won't|not) (?:want to )?cancel\b|\b(?:i'll|i will|can i|could i|i'd like to|want to|let's|just|please|rather) keep (?:it|that|the|my)\b"
+    r"|\bchanged my mind\b|\bleave it (?:as it is|as is|running|open)\b|\b(?:i'll|i will) stay\b|\binstead of cancell?ing\b",
+    re.IGNORECASE,
+)
+_ADDRESSING = re.compile(r"\b(?:your|you are|speaking|calling|who am i)\b", re.IGNORECASE)
 _OTHER_DAY = re.compile(
     r"^\W*(?:(?:no|sorry|actually|i mean|wait|oh|well|it's|it is|that's|make that|on)\b[\s,.]*)+(?:\w+day\b|the \w+|tomorrow)",
+    re.IGNORECASE,
+)
+_THE_ORDER = re.compile(r"^The caller's (?:order|parcel|package|delivery|shipment)\b")
+_STILL_AT = re.compile(
+    r"\b(?:your|the) (?:\w+ )?address (?:still |is |as )*|\b(?:live|living) at\s|\bstill (?:at )?|^\W*(?:so )?(?=\d)",
     re.IGNORECASE,
 )
 _SECRET_LABEL = re.compile(
@@ -117,9 +139,18 @@ class _Call:
         self._injected = tuple(spoken.squash(clauses.plain(text[:4000])) for text in conversation.injected)
         self._injected_days = injected_days(conversation.injected, self._now)
         self._ledger = Ledger()
+        self._behalf = ""
+        self._offered: tuple[int, str] | None = None
 
     def facts(self) -> list[Fact]:
+        """What the call teaches, which is nothing when the caller spent it commanding the model."""
+        if any(
+            turn.role == "user" and line.plays_with_the_model(turn.text[:LONGEST]) for turn in self._turns
+        ):
+            return []
         agent: list[int] = []
+        deaths: list[int] = []
+        childish = False
         heard_before = 0
         last = -1
         for index, turn in enumerate(self._turns):
@@ -132,12 +163,29 @@ class _Call:
                 self._ledger.drop_turn(last)
             text = turn.text[:LONGEST]
             handed = clauses.hands_over(text)
+            childish = childish or line.child(text)
+            if line.takes_over(text):
+                childish = False
+                self._ledger.clear()  # it was somebody else who spoke
+            if childish:
+                self._ledger.clear()
+                continue
+            self._behalf = self._behalf or line.behalf(clauses.plain(text[:600]), early=heard_before < 2)
+            deaths += [index] if tells_of_death(text) else []
             self._confirmed(agent, index, text)
             if not self._secret(agent):
                 self._said(index, turn, text, self._words(agent), early=heard_before < 2)
             if handed:
                 break  # the next voice is somebody else's
+            words = self._words(agent)
+            if matters.accepts(clauses.plain(text)):
+                self._offered = None if self._ours(words) else (index, words)
+            elif matters.objects(text):
+                self._offered = None
             agent, last, heard_before = [], index, heard_before + 1
+        for fact in self._ledger.slots("relation:"):
+            if any(abs(fact.turn - index) <= 2 for index in deaths):
+                self._ledger.drop(fact.slot)
         return list(self._ledger)
 
     def _words(self, agent: list[int]) -> str:
@@ -150,9 +198,9 @@ class _Call:
     def _said(self, index: int, turn: Turn, text: str, agent: str, *, early: bool) -> None:
         """What the caller says in one turn."""
         plain = clauses.plain(text)
-        asked = _asked(agent)
+        asked = self._asked(agent)
         heards = [
-            Heard(clause, turn.text, self._now, self._ledger, asked, agent, early)
+            Heard(clause, turn.text, self._now, self._ledger, asked, agent, early, self._behalf)
             for clause in clauses.clauses(plain, index)
         ]
         if not heards:
@@ -175,9 +223,26 @@ class _Call:
             self._ledger.add(fact)
         for fact in self._other_day(believed):
             self._ledger.add(fact)
+        if _KEEPS.search(plain):
+            for fact in (*self._ledger.slots("subscription:"), *self._ledger.slots("appointment:")):
+                if fact.value == "cancel requested":
+                    self._ledger.drop(fact.slot)
+        if matters.gives_up(plain):
+            for fact in self._ledger.slots("appointment:"):
+                if fact.event_date and fact.turn != index and fact.category is Category.FACTUAL:
+                    self._ledger.drop(fact.slot)
         if _WITHDRAWS.search(plain):
             for fact in self._ledger.slots("promise:"):
                 self._ledger.drop(fact.slot)
+
+    def _asked(self, agent: str) -> frozenset[str]:
+        """What the agent asked the caller about themselves."""
+        asked = _asked(agent)
+        if self._behalf:
+            asked -= (
+                {"birth"} if _ADDRESSING.search(_last_sentences(agent)) else {"birth", "name", "residence"}
+            )
+        return asked
 
     def _other_day(self, believed: list[Heard]) -> Iterator[Fact]:
         """ "No, Sunday" puts right the day of the one appointment that this caller spoke of before."""
@@ -211,6 +276,7 @@ class _Call:
         found = references(heards, plain)
         for fact in numbered(found):
             self._ledger.add(fact)
+        self._one_order()
         for fact in orders(heards, found, plain):
             self._ledger.add(fact)
         done: set[tuple[int, int]] = set()
@@ -235,6 +301,20 @@ class _Call:
             for fact in partly_corrected(heards[0], plain):
                 self._ledger.add(fact)
 
+    def _one_order(self) -> None:
+        """The number of an order takes over what was said of "my order" before."""
+        known, numbers = self._ledger.get("problem:order"), self._ledger.slots("order:")
+        if (
+            known is None
+            or len(numbers) != 1
+            or numbers[0].value != "mentioned"
+            or known.turn >= numbers[0].turn
+        ):
+            return
+        content = _THE_ORDER.sub(f"Order {numbers[0].slot[6:]}", known.content)
+        self._ledger.drop("problem:order")
+        self._ledger.add(evolve(known, slot=numbers[0].slot, content=content))
+
     # -- what the agent said and the caller confirmed -----------------------------------
 
     def _confirmed(self, agent: list[int], index: int, text: str) -> None:
@@ -245,7 +325,10 @@ class _Call:
         clause = Clause(
             text="", start=0, end=0, turn=index, before="", sentence=(0, 0), question=False, sound=True
         )
-        heard = Heard(clause, text, self._now, self._ledger)
+        heard = Heard(clause, text, self._now, self._ledger, behalf=self._behalf)
+        if self._offered and not matters.accepts(plain):
+            for fact in self._agreed_before(*self._offered, agent, heard, plain):
+                self._ledger.add(fact)
         if matters.accepts(plain):
             for turn in agent:
                 if not self._ours(self._turns[turn].text):
@@ -261,6 +344,21 @@ class _Call:
                 for fact in self._read_back(turn, raw):
                     self._ledger.add(fact)
 
+    def _agreed_before(
+        self, taken: int, words: str, agent: list[int], heard: Heard, plain: str
+    ) -> Iterator[Fact]:
+        """An appointment that the agent notes down after the caller took up the offer of that very day."""
+        if self._now is None or matters.objects(plain):
+            return
+        offered = {day.date for day in dates.resolve(words, self._now)}
+        for turn in agent:
+            raw = self._turns[turn].text
+            for fact in booked(heard, turn, raw, self._injected_days) if not self._ours(raw) else ():
+                if fact.event_date in offered:
+                    said = self._turns[taken].text
+                    spans = clauses.sentences(clauses.plain(said[:LONGEST]))
+                    yield evolve(fact, turn=taken, quote=verbatim(said, *spans[0]), confidence=0.75)
+
     def _read_back(self, turn: int, raw: str) -> Iterator[Fact]:
         """Names, numbers and addresses that the agent repeats; nothing that elaaoms itself told the agent."""
         plain = clauses.plain(raw)
@@ -272,6 +370,7 @@ class _Call:
                 continue
             heard = Heard(evolve(clause, question=False), raw, self._now, self._ledger)
             yield from self._name_back(heard)
+            yield from self._address_back(heard)
             yield from self._contact_back(heard, words)
             codes = [found for found in references([heard], plain) if not self._knows(found.code.value)]
             if _YOURS.search(words) or any(self._ledger.slots(found.kind.slot) for found in codes):
@@ -290,11 +389,21 @@ class _Call:
                 yield named(heard, read[0], confidence=0.95, changes=False)
                 return
 
+    def _address_back(self, heard: Heard) -> Iterator[Fact]:
+        """A postal address that the agent reads back to the caller whom it asked for one."""
+        text = heard.clause.text
+        for match in _STILL_AT.finditer(text) if not self._behalf else ():
+            for fact in street(heard, text, match.end(), within=heard.clause.start):
+                if not self._knows(fact.value):
+                    yield evolve(fact, confidence=0.95, changes=False)
+                return
+
     def _contact_back(self, heard: Heard, words: str) -> Iterator[Fact]:
         """An e-mail address or a phone number that the agent says is the caller's."""
         span = heard.clause.sentence
         found = []
-        if _YOURS.search(words):
+        repeated = any(len(words[: said.start].split()) <= 1 for said in spoken.emails(words))
+        if _YOURS.search(words) or repeated:
             found = [
                 ("e-mail address", "email", address.value, address.value) for address in spoken.emails(words)
             ]
@@ -334,6 +443,12 @@ _KIN_ANSWER = re.compile(
 )
 
 
+_AT = re.compile(
+    r"^\W*(?:(?:yes|yeah|sure|um|uh|oh|it's|its|it is|that's|i'm at|we're at|to me|please|so|well|okay|no|actually|i live at|we live at|my address is)\b[\s,.]*)*",
+    re.IGNORECASE,
+)
+
+
 def _answers(heard: Heard, plain: str) -> Iterator[Fact]:
     """Bare answers to what the agent asked."""
     text = heard.clause.text
@@ -355,6 +470,9 @@ def _answers(heard: Heard, plain: str) -> Iterator[Fact]:
                 where.lower(),
                 confidence=0.75,
             )
+    if "address" in heard.asked and "email" not in heard.asked and not heard.behalf:
+        lead = _AT.match(plain)
+        yield from street(heard, plain, lead.end() if lead else 0)
     if "contact" in heard.asked:
         match = re.fullmatch(
             r"\W*(?:yes |i'd say |by |via |definitely |probably )?(?:an? |the )?(?P<channel>e-?mail|phone|text(?: message)?|sms|whatsapp|post|call)(?:,? please| is (?:best|fine|better)|,? thanks|,? thank you)?\W*",
@@ -498,6 +616,8 @@ def _neutral(part: str, start: int, turn: int, raw: str, region: str) -> Iterato
 
 def _collected(conversation: Conversation, facts: list[Fact]) -> list[Fact]:
     """Results of ElevenLabs' data collection whose value a caller's turn says."""
+    if not conversation.collected:
+        return []
     found: list[Fact] = []
     known = {_bare(fact.value) for fact in facts} | {_bare(fact.slot.rsplit(":", 1)[-1]) for fact in facts}
     said: list[tuple[int, int, int, str]] = []

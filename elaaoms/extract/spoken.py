@@ -261,8 +261,9 @@ def spelled(text: str) -> list[Spoken]:
     pieces = _pieces(text)
     for index, piece in enumerate(pieces):
         following = pieces[index + 1].kind if index + 1 < len(pieces) else ""
+        words = piece.kind == "comma" and len(run) > 1 and run[-2].kind != "comma"  # "R O B I N, B A K E R"
         if piece.kind in ("letter", "nato") or (
-            run and piece.kind in ("mark", "comma", "point") and following in ("letter", "nato")
+            run and piece.kind in ("mark", "comma", "point") and following in ("letter", "nato") and not words
         ):
             run.append(piece)
         else:

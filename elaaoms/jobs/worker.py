@@ -63,7 +63,7 @@ class Worker:
             stopper = group.create_task(self._wake_on(stop), name="worker-stop")
             while not stop.is_set():
                 self.turned_at = asyncio.get_running_loop().time()
-                pause = await self._start_due(group)
+                pause = await self._start_due(group, stop)
                 await self._queue.wait(pause)
             await stopper
             if self._tasks:
@@ -75,14 +75,17 @@ class Worker:
         await stop.wait()
         self._queue.announce()
 
-    async def _start_due(self, group: asyncio.TaskGroup) -> float:
+    async def _start_due(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> float:
         """Start what is due and free; seconds until it is worth looking again."""
         now = self._clock()
         try:
-            while len(self._tasks) < self._concurrency:
+            while len(self._tasks) < self._concurrency and not stop.is_set():
                 now = self._clock()  # also for `next_due`: between two moments a job could fall due unseen
                 job = await self._queue.claim(now=now)
                 if job is None:
+                    break
+                if stop.is_set():  # it came while we asked
+                    await self._release(job)
                     break
                 task = group.create_task(self._work(job), name=f"job-{job.id}")
                 self._tasks.add(task)

@@ -79,13 +79,15 @@ class Fact:
 class Heard:
     """A fact with where it comes from; `key` is the same whenever the same thing is heard again in the same call.
 
-    `source` is "call" or "operator" (added or imported by whoever runs elaaoms). `heard_at` is unix seconds.
+    `source` is "call" or "operator" (added or imported by whoever runs elaaoms). `heard_at` is unix seconds;
+    `arrived_at`, when we were told, orders what was heard at the same moment.
     """
 
     key: str
     fact: Fact
     source: str
     heard_at: float
+    arrived_at: float = 0.0
     agent_id: str | None = None
     conversation_id: str | None = None
 

@@ -25,9 +25,9 @@ from elaaoms.memory import (
 )
 
 _FACT = tuple(field.name for field in Fact.__attrs_attrs__)
-_HEARD = ("key", "source", "conversation_id", "agent_id", "heard_at")
+_HEARD = ("key", "source", "conversation_id", "agent_id", "heard_at", "arrived_at")
 _MEMORY = tuple(field.name for field in Memory.__attrs_attrs__)
-_IN_ORDER = "ORDER BY heard_at, conversation_id, id"
+_IN_ORDER = "ORDER BY heard_at, arrived_at, id"
 
 _INSERT_FACT = (
     f"INSERT INTO facts (owner, {', '.join((*_HEARD, *_FACT))})"
@@ -82,12 +82,14 @@ class SQLiteMemoryStore:
         return transaction.execute("SELECT 1 FROM facts WHERE key = ?", (key,)).fetchone() is not None
 
     def _something_later(self, transaction: Transaction, owner: str, new: Sequence[Heard]) -> bool:
-        """Whether the owner was heard at or after the first of these facts in another conversation."""
+        """Whether the owner was heard after the first of these facts in another conversation."""
         if not new:
             return False
+        first = min((fact.heard_at, fact.arrived_at) for fact in new)
         row = transaction.execute(
-            "SELECT 1 FROM facts WHERE owner = ? AND heard_at >= ? AND conversation_id IS NOT ? LIMIT 1",
-            (owner, min(fact.heard_at for fact in new), new[0].conversation_id),
+            "SELECT 1 FROM facts WHERE owner = ? AND (heard_at, arrived_at) > (?, ?)"
+            " AND conversation_id IS NOT ? LIMIT 1",
+            (owner, *first, new[0].conversation_id),
         ).fetchone()
         return row is not None
 

@@ -99,6 +99,7 @@ CREATE TABLE facts (
     conversation_id TEXT,
     agent_id        TEXT,
     heard_at        REAL NOT NULL,
+    arrived_at      REAL NOT NULL,    -- orders what was heard at the same moment
     category        TEXT NOT NULL CHECK (category IN ('factual', 'preference', 'issue', 'emotional', 'relational')),
     content         TEXT NOT NULL,
     importance      INTEGER NOT NULL CHECK (importance BETWEEN 1 AND 10),
@@ -113,7 +114,7 @@ CREATE TABLE facts (
     memory          TEXT,
     effect          TEXT CHECK (effect IN ('added', 'reinforced', 'refined', 'superseded', 'conflicted'))
 ) STRICT;
-CREATE INDEX facts_by_owner ON facts (owner, heard_at, id);
+CREATE INDEX facts_by_owner ON facts (owner, heard_at, arrived_at, id);
 CREATE INDEX facts_by_conversation ON facts (conversation_id) WHERE conversation_id IS NOT NULL;
 CREATE INDEX facts_by_memory ON facts (memory) WHERE memory IS NOT NULL;
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from aiohttp import web
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 from attrs.validators import and_, ge, le, max_len, min_len, optional
 
 from elaaoms import strict, views
@@ -211,7 +211,11 @@ async def show_call(services: Services, request: web.Request, _: bytes) -> web.R
     call = await services.calls.get(request.match_info["conversation_id"])
     events = await services.calls.events(call.conversation_id)
     memories = await services.memories.page(conversation_id=call.conversation_id, limit=MAX_PAGE)
-    shown = views.call(call, events) | {"memories": await _with_evidence(services, memories)}
+    charges = await services.calls.charges(call.conversation_id)
+    shown = views.call(call, events) | {
+        "charges": [asdict(charge) | {"at": views.moment(charge.at)} for charge in charges]
+    }
+    shown |= {"memories": await _with_evidence(services, memories)}
     return success(request, "found", shown)
 
 

@@ -16,6 +16,7 @@ from attrs import frozen
 
 from elaaoms import __version__, logs
 from elaaoms.archive import Archive
+from elaaoms.budget import Budget
 from elaaoms.calls import CallStore
 from elaaoms.config import Config
 from elaaoms.database import Database
@@ -28,6 +29,7 @@ from elaaoms.errors import (
     StorageUnavailable,
     Unreadable,
 )
+from elaaoms.extract import Extractor
 from elaaoms.ingest import Ingest
 from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
@@ -79,6 +81,8 @@ class Services:
     worker: Worker
     directory: Directory
     ingest: Ingest
+    extractor: Extractor
+    budget: Budget
     recall: Recall
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more

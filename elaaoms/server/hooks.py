@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -93,7 +94,7 @@ async def health(services: Services, request: web.Request, _: bytes) -> web.Resp
         "storage": await _storage(services),
         "database": await _database(services),
         "worker": _worker(services),
-        "extraction": _extraction(services),
+        "extraction": await _extraction(services),
     }
     states = {part["status"] for part in parts.values()}
     state = "unhealthy" if "down" in states else "degraded" if "degraded" in states else "healthy"
@@ -135,8 +136,13 @@ def _worker(services: Services) -> dict[str, Any]:
     return {"status": "ok", "running": services.worker.running}
 
 
-def _extraction(services: Services) -> dict[str, Any]:
-    provider = services.config.llm.provider
-    if services.worker.blocked:
-        return {"status": "degraded", "provider": provider, "blocked": dict(services.worker.blocked)}
-    return {"status": "ok", "provider": provider}
+async def _extraction(services: Services) -> dict[str, Any]:
+    part: dict[str, Any] = {"status": "ok", "provider": services.extractor.name}
+    if services.budget.daily_usd:
+        with suppress(ElaaomsError):  # the database says so itself
+            part["spent_today_usd"] = round(await services.budget.spent_today(), 4)
+            part["daily_budget_usd"] = services.budget.daily_usd
+    blocked = {**services.worker.blocked, **services.extractor.blocked()}
+    if blocked:
+        part |= {"status": "degraded", "reason": "; ".join(blocked.values()), "blocked": blocked}
+    return part

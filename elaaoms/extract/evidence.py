@@ -1,0 +1,331 @@
+"""The check that every fact rests on the caller's own words: what a model proposes, this disposes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from difflib import SequenceMatcher
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from elaaoms.extract import Dropped, Extraction
+from elaaoms.extract.clauses import addressed_to_the_model
+from elaaoms.extract.dates import resolve
+from elaaoms.extract.numerals import within
+from elaaoms.extract.spoken import codes, emails, spelled
+from elaaoms.memory import Fact
+from elaaoms.webhooks import Conversation, Turn
+
+SIMILAR = 0.88  # of a quote's letters must agree where speech recognition or a model respelled a word
+
+_YES = (
+    r"yes|yeah|yep|yup|correct|right|exactly|indeed|it is|that(?:'|’)?s (?:it|me|correct|right)|ja|jawohl|genau|richtig|"
+    r"stimmt|korrekt|sí|si|correcto|exacto|eso es|así es|claro|oui|exact|exactement|c(?:'|’)est (?:ça|cela|exact|bien ça)|tout à fait"
+)
+_THANKS = (
+    r"sure|ok|okay|perfect|great|lovely|wonderful|fine|good|brilliant|excellent|absolutely|definitely|thanks|thank you|"
+    r"please|cheers|that(?:'|’)?s (?:great|fine|perfect|good|lovely|kind)|that (?:would|works|sounds)|sounds|works|gern|gerne|"
+    r"danke|super|prima|gut|passt|einverstanden|perfekt|in ordnung|bitte|gracias|perfecto|vale|de acuerdo|está bien|genial|"
+    r"muy bien|merci|parfait|d(?:'|’)accord|très bien|entendu|volontiers|super|ça marche|bien"
+)
+_FILLER = r"^\W*(?:(?:um+|uh+|oh|ah|well|so|äh+|ähm|na|also|ach|eh|pues|bueno|ben|bah|euh)\W+)*"
+_CONFIRMS = re.compile(rf"{_FILLER}(?:{_YES})\b", re.IGNORECASE)
+_ACCEPTS = re.compile(rf"{_FILLER}(?:{_YES}|{_THANKS})\b", re.IGNORECASE)
+_TAKES_BACK = re.compile(
+    r"\b(?:but|no|not|isn(?:'|’)t|wrong|except|wait|actually|aber|nein|nicht|falsch|pero|no|non|mais|pas|plutôt)\b",
+    re.IGNORECASE,
+)
+_COMMITS = re.compile(
+    r"\b(?:i(?:'|’)?ll|we(?:'|’)?ll|i will|we will|i(?:'|’)m going to|we(?:'|’)re going to|i can|we can|let me|"
+    r"you(?:'|’)ll (?:get|receive|have|hear)|you will|will be|ich werde|wir werden|ich (?:schicke|sende|rufe|buche|melde|"
+    r"kümmere|lasse|reserviere|trage|lege|veranlasse)|wir (?:schicken|senden|rufen|buchen|melden|erstatten|liefern|reparieren)|"
+    r"sie (?:erhalten|bekommen)|voy a|vamos a|le (?:enviaré|enviaremos|llamaré|llamaremos|mandaré|mandaremos|haré)|"
+    r"(?:enviaré|enviaremos|llamaré|llamaremos|haremos|recibirá|reservaré|mandaré|devolveremos)|je vais|nous allons|on va|"
+    r"je vous (?:envoie|rappelle|rembourse|réserve)|nous vous \w+|vous (?:recevrez|aurez)|j(?:'|’)enverrai|promise\w*|book(?:ed)? you)\b",
+    re.IGNORECASE,
+)
+_TO_THE_MODEL = re.compile(
+    r"\{\{|\}\}|<[a-z/!]|\[/?(?:inst|system)|https?://|www\.|```|\bignor(?:e[zr]?|ieren?|a|ad|en)\b.{0,40}\b(?:instruc|anweis|rules|regeln|"
+    r"reglas|règles|consign|prompt|previous|vorher|anterior|précédent)|\b(?:vergiss|olvida|oublie[zr]?|disregard|forget)\b.{0,40}\b"
+    r"(?:instruc|anweis|regeln|reglas|règles|consign|prompt)|\b(?:du bist|sie sind|eres|ahora eres|tu es|vous êtes) (?:jetzt|ab jetzt|ahora|"
+    r"désormais|maintenant)|\b(?:system|assistant|developer|user|tool)\s*(?::|prompt|message|colon|doppelpunkt|dos puntos|deux points)|"
+    r"\b(?:remember|store|save|record|note|write down|merk dir|merken sie sich|speicher\w*|recuerda|guarda|memoriza|apunta|souviens-toi|"
+    r"retiens|enregistre[zr]?|mémorise[zr]?)\b.{0,60}\b(?:memory|memories|every (?:agent|caller|customer)|all (?:agents|callers|customers)|"
+    r"gedächtnis|alle (?:agenten|anrufer|kunden)|todos los (?:agentes|clientes)|memoria|mémoire|tous les (?:agents|clients))|"
+    r"\b(?:tell|greet|say to) (?:every|all|the next|other) ?\w*|\b(?:next|every) (?:caller|time (?:somebody|someone|anyone|a caller))|"
+    r"\b(?:function|tool)[ _]?call|search_memory|\bjson\b|\bprompt\b|language model|\bLLM\b|chatbot|\bas an ai\b",
+    re.IGNORECASE,
+)
+_STATUS = re.compile(
+    r"\b(?:admin\w*|VIP|verified|verifi\w+|authori[sz]ed|autori\w+|approved|genehmigt|aprobad\w+|approuv\w+|premium|privileged|"
+    r"(?:is|works as) (?:an? |the )?(?:employee|manager|owner|director|boss|supervisor|police\w*|officer|doctor of|staff|developer)|"
+    r"entitled|exempt|unlimited|full access|zugriff|acceso|accès)\b",
+    re.IGNORECASE,
+)
+_CLAIMED = re.compile(
+    r"\b(?:says?|said|claims?|claimed|states?|stated|according to|sagt|behauptet|laut|gibt an|dice|afirma|según|dit|affirme|"
+    r"prétend|selon)\b",
+    re.IGNORECASE,
+)
+_NAME_AFTER = re.compile(
+    r"\b(?:name is|named|called|name ist|namens|heißt|heisst|herr|frau|llama|llamad[oa]|nombre es|señora?|s(?:'|’)appelle|"
+    r"appelée?|nommée?|nom est|monsieur|madame|in|aus|nach|en|de|à)\s+([A-ZÀ-ÖØ-Þ][\w'’-]+(?:\s+[A-ZÀ-ÖØ-Þ][\w'’-]+)*)"
+)
+_CAPITALISED = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w'’-]*[^\W\d_]", re.UNICODE)
+_NUMBER = re.compile(r"\d+(?:[.,]\d{3})*(?:[.,]\d+)?")
+_WORD = re.compile(r"[^\W_]+", re.UNICODE)
+
+_MONTHS = (
+    "january januar enero janvier|february februar febrero février|march märz marzo mars|april april abril avril|"
+    "may mai mayo mai|june juni junio juin|july juli julio juillet|august august agosto août|"
+    "september september septiembre septembre|october oktober octubre octobre|november november noviembre novembre|"
+    "december dezember diciembre décembre"
+)
+_DAYS = (
+    "monday montag lunes lundi|tuesday dienstag martes mardi|wednesday mittwoch miércoles mercredi|"
+    "thursday donnerstag jueves jeudi|friday freitag viernes vendredi|saturday samstag sonnabend sábado samedi|"
+    "sunday sonntag domingo dimanche"
+)
+_MONTH = {word: number for number, words in enumerate(_MONTHS.split("|"), 1) for word in words.split()}
+_DAY = {word: number for number, words in enumerate(_DAYS.split("|")) for word in words.split()}
+_AWAY = (
+    (0, r"\b(?:today|tonight|this (?:morning|afternoon|evening)|heute|hoy|aujourd(?:'|’)hui|ce soir)\b"),
+    (1, r"\b(?:tomorrow|morgen|mañana|demain)\b"),
+    (2, r"\b(?:day after tomorrow|übermorgen|pasado mañana|après-demain)\b"),
+    (-1, r"\b(?:yesterday|last night|gestern|ayer|hier)\b"),
+    (-2, r"\b(?:day before yesterday|vorgestern|anteayer|avant-hier)\b"),
+)
+# Words that begin with a capital for reasons of grammar, or name the one who speaks.
+_NOT_NAMES = frozenset(
+    """i i'm the a an caller caller's mr mrs ms dr e-mail email whatsapp sms english german french spanish deutsch
+    anrufer anruferin kunde kundin anrufers agent agentin cliente client cliente llamante appelant appelante señor
+    señora monsieur madame herr frau""".split()
+) | frozenset((*_MONTH, *_DAY))
+
+
+def verify(conversation: Conversation, facts: Sequence[Fact]) -> Extraction:
+    """Keep the facts whose quote is found where they say it is, in words that count as evidence."""
+    return _sifted(conversation, facts, _misquotes)
+
+
+def verify_proposals(conversation: Conversation, facts: Sequence[Fact]) -> Extraction:
+    """The same for what a language model proposes: what the fact says must be in its evidence as well."""
+    return _sifted(conversation, facts, lambda talk, fact: _misquotes(talk, fact) or _overstates(talk, fact))
+
+
+def _sifted(conversation, facts, objection) -> Extraction:  # type: ignore[no-untyped-def]
+    kept: list[Fact] = []
+    dropped: list[Dropped] = []
+    seen = set()
+    for fact in facts:
+        reason = objection(conversation, fact)
+        key = (fact.category, fact.slot, fact.value or fact.content.casefold())
+        if reason is not None:
+            dropped.append(Dropped(reason, fact.content))
+        elif key not in seen:
+            seen.add(key)
+            kept.append(fact)
+    return Extraction(facts=tuple(kept), dropped=tuple(dropped))
+
+
+# -- the quote --------------------------------------------------------------------------
+
+
+def _misquotes(conversation: Conversation, fact: Fact) -> str | None:
+    """Why the quote is no evidence: it must be the caller's words, or the agent's that the caller confirmed."""
+    if not fact.quote.strip():
+        return "no quote"
+    if not 0 <= fact.turn < len(conversation.turns):
+        return "no such turn"
+    turn = conversation.turns[fact.turn]
+    if not occurs(fact.quote, turn.text):
+        return "quote not found"
+    if turn.role == "user":
+        return None
+    if any(occurs(fact.quote, text) for text in conversation.injected):
+        return "our own words"
+    answer = _answer(conversation, fact.turn)
+    if _COMMITS.search(turn.text) and accepts(answer):
+        return None
+    return None if confirms(answer) and asks_back(turn.text) else "not confirmed"
+
+
+def confirms(answer: str) -> bool:
+    """Whether a caller's turn says that what the agent read back is right."""
+    return _CONFIRMS.match(answer) is not None and not _TAKES_BACK.search(answer[:40])
+
+
+def accepts(answer: str) -> bool:
+    """Whether a caller's turn accepts what the agent offered."""
+    return _ACCEPTS.match(answer) is not None
+
+
+def asks_back(text: str) -> bool:
+    """Whether an agent's turn asks for confirmation rather than claims something."""
+    return (
+        "?" in text
+        or re.search(r"\b(?:so that|correct|right|richtig|correcto|exact)\b", text, re.IGNORECASE) is not None
+    )
+
+
+def occurs(quote: str, text: str) -> bool:
+    """Whether a quote stands in a text, but for case, punctuation and a word that was heard differently."""
+    sought, words = _folded(quote), _folded(text)
+    if not sought:
+        return False
+    if f" {' '.join(sought)} " in f" {' '.join(words)} ":
+        return True
+    if len(sought) < 4:
+        return False
+    # A window of the same length may differ in its letters, never in a number or a denial.
+    numbers = [word for word in sought if any(map(str.isdigit, word))]
+    for start in range(max(1, len(words) - len(sought) + 1)):
+        window = words[start : start + len(sought)]
+        if [word for word in window if any(map(str.isdigit, word))] != numbers:
+            continue
+        matcher = SequenceMatcher(None, " ".join(sought), " ".join(window), autojunk=False)
+        if matcher.quick_ratio() >= SIMILAR and matcher.ratio() >= SIMILAR:
+            return _denials(sought) == _denials(window)
+    return False
+
+
+def _denials(words: Sequence[str]) -> int:
+    return sum(word in _DENIALS for word in words)
+
+
+_DENIALS = frozenset(
+    "no not never nicht kein keine keinen nie nunca jamás pas jamais ne n sin ohne without t".split()
+)
+
+
+def _folded(text: str) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def _answer(conversation: Conversation, turn: int) -> str:
+    return next((t.text for t in conversation.turns[turn + 1 :] if t.role == "user" and t.text), "")
+
+
+# -- what the fact makes of it ------------------------------------------------------------
+
+
+def _overstates(conversation: Conversation, fact: Fact) -> str | None:
+    """Why the fact says more than its evidence does."""
+    turn = conversation.turns[fact.turn]
+    if (
+        _TO_THE_MODEL.search(turn.text)
+        or addressed_to_the_model(turn.text)
+        or _TO_THE_MODEL.search(fact.content)
+    ):
+        return "addressed to the model"
+    if _STATUS.search(fact.content) and not _CLAIMED.search(fact.content):
+        return "self-declared"
+    said = _evidence(conversation, fact.turn)
+    called = _called_at(conversation)
+    if fact.event_date is not None and not _dated(fact.event_date, said, called):
+        return "date not in evidence"
+    if not _months_agree(fact, said):
+        return "date not in evidence"
+    if any(not _counted(number, fact, said) for number in _NUMBER.findall(fact.content)):
+        return "number not in evidence"
+    if any(not _named(name, conversation, said) for name in _names(conversation, fact.content)):
+        return "name not in evidence"
+    return None
+
+
+def _evidence(conversation: Conversation, number: int) -> str:
+    """The cited turn, with the question that it answers or the answer that confirms it."""
+    turns = conversation.turns
+    said: list[Turn] = [turns[number]]
+    if turns[number].role == "user":
+        asked = next((turn for turn in reversed(turns[:number]) if turn.text), None)
+        if asked is not None and asked.role == "agent" and "?" in asked.text:
+            said.insert(0, asked)
+    return " \n ".join(turn.text for turn in said)
+
+
+def _called_at(conversation: Conversation) -> datetime | None:
+    if not conversation.started_at:
+        return None
+    try:
+        zone = ZoneInfo(conversation.timezone) if conversation.timezone else UTC
+    except (ZoneInfoNotFoundError, ValueError):
+        zone = UTC
+    return datetime.fromtimestamp(conversation.started_at, zone)
+
+
+def _dated(day: date, said: str, called: datetime | None) -> bool:
+    """Whether the caller's words, on the day of the call, can mean this day."""
+    folded = _folded(said)
+    months = {_MONTH[word] for word in folded if word in _MONTH}
+    if (not months or day.month in months) and within(str(day.day), said):
+        return called is None or abs((day - called.date()).days) < 366 * 120
+    if called is None:
+        return False
+    away = (day - called.date()).days
+    if any(found.date == day for found in resolve(said, called)):
+        return True
+    if any(word in _DAY and _DAY[word] == day.weekday() for word in folded) and abs(away) <= 21:
+        return True
+    if any(away == days and re.search(pattern, said, re.IGNORECASE) for days, pattern in _AWAY):
+        return True
+    spans = {abs(away): r"days?|tagen?|días?|jours?"} | (
+        {abs(away) // 7: r"weeks?|wochen?|semanas?|semaines?"} if away % 7 == 0 else {}
+    )
+    return any(
+        count and within(str(count), said) and re.search(unit, said, re.IGNORECASE)
+        for count, unit in spans.items()
+    )
+
+
+def _months_agree(fact: Fact, said: str) -> bool:
+    """Months that the fact names were said, or belong to its date."""
+    heard = {_MONTH[word] for word in _folded(said) if word in _MONTH}
+    if fact.event_date is not None:
+        heard.add(fact.event_date.month)
+    named = {
+        _MONTH[word]
+        for word in _folded(fact.content)
+        if word in _MONTH and word not in ("may", "mai", "mars", "march")
+    }
+    return named <= heard
+
+
+def _counted(number: str, fact: Fact, said: str) -> bool:
+    digits = re.sub(r"\D", "", number)
+    if fact.event_date is not None:
+        day = fact.event_date
+        if digits.lstrip("0") in {str(day.day), str(day.month), str(day.year)}:
+            return True
+    if within(digits, said) or any(
+        within(part, said) for part in [re.split(r"[.,]", number)[0]] if part == digits
+    ):
+        return True
+    spelled_out = "".join(re.sub(r"\D", "", code.value) for code in codes(said))
+    return len(digits) >= 3 and digits in spelled_out
+
+
+def _names(conversation: Conversation, content: str) -> set[str]:
+    """Words of the fact that name somebody or somewhere."""
+    found = {word for phrase in _NAME_AFTER.findall(content) for word in _WORD.findall(phrase)}
+    if not conversation.language.startswith(
+        "de"
+    ):  # where every noun has a capital, only what a name follows counts
+        found |= {word for phrase in _CAPITALISED.findall(content) for word in _WORD.findall(phrase)}
+    return {
+        word for word in found if word.casefold() not in _NOT_NAMES and not word.isdigit() and len(word) > 1
+    }
+
+
+def _named(name: str, conversation: Conversation, said: str) -> bool:
+    folded = name.casefold()
+    if folded in _folded(said) or folded in _folded(f"{conversation.agent_name}"):
+        return True
+    if any(folded in word or (len(word) > 3 and word in folded) for word in _folded(said) if len(word) > 3):
+        return True  # an inflected form: Leeds', Londoner
+    letters = "".join(re.findall(r"\w", said)).casefold()
+    if len(name) <= 5 and name.isupper() and folded in letters:
+        return True  # a code whose letters were spelled
+    spoken = {entry.value.casefold() for entry in (*spelled(said), *codes(said), *emails(said))}
+    return any(folded in entry for entry in spoken)

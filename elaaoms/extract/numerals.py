@@ -1,0 +1,136 @@
+"""Numbers as they are said in English, German, Spanish and French, for comparing what two texts count."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_UNITS = (
+    "zero oh nought null cero zéro|one ein eins eine einen einem einer uno una un une|two zwei zwo dos deux|"
+    "three drei tres trois|four vier cuatro quatre|five fünf cinco cinq|six sechs seis|seven sieben siete sept|"
+    "eight acht ocho huit|nine neun nueve neuf|ten zehn diez dix|eleven elf once onze|twelve zwölf doce douze|"
+    "thirteen dreizehn trece treize|fourteen vierzehn catorce quatorze|fifteen fünfzehn quince quinze|"
+    "sixteen sechzehn dieciséis seize|seventeen siebzehn diecisiete|eighteen achtzehn dieciocho|"
+    "nineteen neunzehn diecinueve"
+)
+_TENS = (
+    "twenty zwanzig veinte vingt|thirty dreißig dreissig treinta trente|forty vierzig cuarenta quarante|"
+    "fifty fünfzig cincuenta cinquante|sixty sechzig sesenta soixante|seventy siebzig setenta septante|"
+    "eighty achtzig ochenta huitante|ninety neunzig noventa nonante"
+)
+_ORDINALS = {
+    "first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12, "twentieth": 20,
+    "thirtieth": 30, "erste": 1, "ersten": 1, "dritte": 3, "dritten": 3, "siebte": 7, "siebten": 7, "achte": 8,
+    "achten": 8, "primero": 1, "primer": 1, "primera": 1, "segundo": 2, "tercero": 3, "premier": 1, "première": 1,
+    "deuxième": 2, "troisième": 3,
+}  # fmt: skip
+_SCALES = {
+    "hundred": 100, "hundert": 100, "cien": 100, "ciento": 100, "cent": 100, "cents": 100,
+    "thousand": 1000, "tausend": 1000, "mil": 1000, "mille": 1000,
+}  # fmt: skip
+_REPEATS = {"double": 2, "doppel": 2, "doppelt": 2, "doble": 2, "triple": 3, "dreifach": 3}
+_SPANISH = {"veinti": 20, "treintai": 30}
+_UNACCENTED = str.maketrans("áéíóú", "aeiou")
+_MINUTES = {
+    "half": "30",
+    "halb": "30",
+    "media": "30",
+    "demie": "30",
+    "quarter": "15",
+    "viertel": "15",
+    "quart": "15",
+}
+
+_WORDS = {word: number for number, words in enumerate(_UNITS.split("|")) for word in words.split()} | {
+    word: number * 10 for number, words in enumerate(_TENS.split("|"), 2) for word in words.split()
+}
+_TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)*|[^\w\s]", re.UNICODE)
+_GERMAN = re.compile(
+    r"(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)und(\w+?zig|dreißig|dreissig)(?:ste[nrs]?)?"
+)
+_HUNDREDS = re.compile(r"\b(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)hundert")
+_EIGHTY = re.compile(r"\bquatre[- ]vingts?\b")
+_LINKS = frozenset({"-", "–", ",", ".", "uh", "um", "äh", "eh", "euh", "dash", "strich"})
+_AND = frozenset({"and", "und", "y", "et"})
+
+
+@lru_cache(maxsize=4096)
+def _value(word: str) -> int | None:
+    """The number that one word says, 0 to 99."""
+    known = _WORDS.get(word, _ORDINALS.get(word))
+    if known is not None:
+        return known
+    if match := _GERMAN.fullmatch(word):
+        return _WORDS[match[1]] + _WORDS.get(match[2], 0)
+    for prefix, tens in _SPANISH.items():
+        unit = word.removeprefix(prefix).translate(_UNACCENTED)
+        if word.startswith(prefix) and unit in _WORDS:
+            return tens + _WORDS[unit]
+    for suffix in ("sten", "ste", "ten", "te", "th", "ième"):
+        if word.endswith(suffix) and (known := _WORDS.get(word.removesuffix(suffix))) is not None:
+            return known
+    return None
+
+
+def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The numbers of a text: each one as digits, and the digits of every run of numbers joined together."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = _EIGHTY.sub("huitante", _HUNDREDS.sub(r"\1 hundert ", folded))
+    singles: set[str] = set()
+    runs: list[str] = []
+    run = ""
+    last: int | None = None  # a number that the next word may still add to: "forty" before "two"
+    repeat = 1
+    for token in _TOKEN.findall(folded):
+        value = _value(token)
+        if token[0].isdigit():
+            digits = re.sub(r"\D", "", token)
+            singles |= {digits, *re.findall(r"\d+", token)}
+            run, last, repeat = run + digits * repeat, int(digits) if len(digits) < 4 else None, 1
+        elif value is not None:
+            if last is not None and _adds(last, value):
+                singles.add(str(value))
+                run = run.removesuffix(str(last))
+                value += last
+            digits = str(value) * repeat
+            singles |= {str(value), digits}
+            run, last, repeat = run + digits, value, 1
+        elif token in _SCALES:
+            last = last or 1
+            counted = last % 1000 if last > 1000 else last
+            value = last - counted + counted * _SCALES[token]
+            run = run.removesuffix(str(last))
+            singles.add(str(value))
+            run, last = run + str(value), value
+        elif token in _REPEATS:
+            repeat = _REPEATS[token]
+        elif token in _LINKS or (token in _AND and last is not None and last >= 20 and last % 10 == 0):
+            continue
+        else:
+            if token in _MINUTES:
+                singles |= {_MINUTES[token], "45"}
+            if run:
+                runs.append(run)
+            run, last, repeat = "", None, 1
+    if run:
+        runs.append(run)
+    return frozenset(number.lstrip("0") or "0" for number in singles), tuple(runs)
+
+
+def _adds(last: int, value: int) -> bool:
+    """Whether the next number word continues the last one: "forty" "two", "soixante" "dix", "hundred" "twenty"."""
+    if last % 1000 == 0 and last:
+        return value < 1000
+    if last % 100 == 0 and last:
+        return value < 100
+    return (
+        20 <= last % 100 and last % 10 == 0 and value < (20 if last % 100 in (60, 80) else 10) and value > 0
+    )
+
+
+def within(number: str, text: str) -> bool:
+    """Whether a written number (digits) was said in a text, alone or as a part of a longer run."""
+    singles, runs = said(text)
+    bare = number.lstrip("0") or "0"
+    return bare in singles or (len(number) >= 2 and any(number in run for run in runs))

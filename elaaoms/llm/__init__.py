@@ -1,0 +1,113 @@
+"""Language models: what is asked, what comes back, what it costs, and the port behind which they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from attrs import field, frozen, validators
+
+from elaaoms.errors import ServiceRejected
+
+TIMEOUT_S = 30.0  # for one whole call: connecting, sending, waiting and reading
+MAX_OUTPUT_TOKENS = 4000  # reasoning counts towards it
+
+_not_negative = validators.ge(0.0)
+
+
+@frozen
+class Message:
+    """One message of a prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str = field(repr=False)
+
+
+@frozen
+class Usage:
+    """What one answer consumed; `cached_tokens` is the part of `input_tokens` that came from a cache."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+
+@frozen
+class Prices:
+    """US dollars per million tokens; all 0 for a model of one's own."""
+
+    input: float = field(default=0.0, validator=_not_negative)
+    cached: float = field(default=0.0, validator=_not_negative)
+    output: float = field(default=0.0, validator=_not_negative)
+
+    def cost(self, usage: Usage) -> float:
+        """US dollars for one answer."""
+        fresh = usage.input_tokens - usage.cached_tokens
+        return (
+            fresh * self.input + usage.cached_tokens * self.cached + usage.output_tokens * self.output
+        ) / 1e6
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What a model said. `text` is as it came: whether it is the JSON that was asked for, the caller checks.
+
+    `provider` is the `name` of the one that answered and `model` what it calls itself. `cost_usd` includes
+    what failed calls on the way to this answer cost.
+    """
+
+    text: str = field(repr=False)
+    usage: Usage
+    model: str
+    request_id: str | None = None
+    provider: str
+    cost_usd: float = 0.0
+
+
+class Truncated(ServiceRejected):
+    """The answer does not fit into the output limit or the context; shorter input or more room may help."""
+
+    def __init__(self, message: str, *, cost_usd: float = 0.0) -> None:
+        super().__init__(message)
+        self.cost_usd = cost_usd
+
+
+class Refusal(ServiceRejected):
+    """The model declines to answer this, or a content filter does."""
+
+    def __init__(self, message: str, *, cost_usd: float = 0.0) -> None:
+        super().__init__(message)
+        self.cost_usd = cost_usd
+
+
+class LanguageModel(Protocol):
+    """A model that answers in JSON after a schema."""
+
+    @property
+    def name(self) -> str:
+        """The provider, as errors, logs and the health page name it."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+        ...
+
+    @property
+    def prices(self) -> Prices:
+        """What its tokens cost."""
+        ...
+
+    async def complete(
+        self, messages: Sequence[Message], *, schema: Mapping[str, Any], schema_name: str
+    ) -> Answer:
+        """Ask once. The first message is the system's; the schema is strict: in every object all
+        properties are required and no others allowed.
+
+        ServiceUnavailable, ServiceRejected (Truncated, Refusal), ProviderBlocked.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections; the model cannot be asked any more."""
+        ...
