@@ -19,7 +19,7 @@ import phonenumbers
 from attrs import Attribute, evolve, field, fields, frozen, has
 from cattrs import BaseValidationError, Converter
 
-from elaaoms import strict
+from elaaoms import redact, strict
 from elaaoms.errors import ConfigError
 
 T = TypeVar("T")
@@ -350,6 +350,33 @@ class Worker:
     keep_days: int = _setting(30, "How long finished jobs stay listed, in days", _Between(0, 3650))
 
 
+_SECRET = _OneOf("mask", "drop", "keep")
+
+
+def _patterns(_: Any, attribute: Attribute[Any], value: Sequence[str]) -> None:
+    try:
+        redact.Policy(patterns=tuple(value))
+    except ConfigError as error:
+        raise ValueError(f"{attribute.name}: {error}") from error
+
+
+@frozen(kw_only=True)
+class Privacy:
+    """`[privacy]`: what is taken out of a call before it is read, stored or told."""
+
+    card: str = _setting(
+        "mask", "Payment card numbers, also when spoken; drop takes the whole sentence", _SECRET
+    )
+    ssn: str = _setting("mask", "Social security numbers", _SECRET)
+    iban: str = _setting("mask", "Bank accounts (IBAN)", _SECRET)
+    password: str = _setting("mask", "Passwords that are given as such", _SECRET)
+    pin: str = _setting("mask", "PINs and one-time codes", _SECRET)
+    cvv: str = _setting("mask", "Security codes of cards", _SECRET)
+    patterns: tuple[str, ...] = _setting(
+        (), 'Regular expressions of your own for what else is masked, like ["MEMBER-[0-9]{6}"]', _patterns
+    )
+
+
 @frozen(kw_only=True)
 class Storage:
     """`[storage]`: the disk."""
@@ -387,6 +414,10 @@ class Config:
     )
     greeting: Greeting = field(factory=Greeting, metadata={"comment": "What the agent says first."})
     worker: Worker = field(factory=Worker, metadata={"comment": "The jobs after a call."})
+    privacy: Privacy = field(
+        factory=Privacy,
+        metadata={"comment": "Secrets in calls; the archived payload stays as it was received."},
+    )
     storage: Storage = field(factory=Storage, metadata={"comment": "The disk."})
     logging: Logging = field(factory=Logging, metadata={"comment": "What is written to stderr."})
     folder: Path = field(factory=Path, eq=False)
@@ -411,7 +442,6 @@ RESERVED: Mapping[str, Any] = {
     "elevenlabs.reconcile_minutes": 60,
     "greeting.writer": "template",
     "limits": {},
-    "privacy": {},
     "security": {},
     "alerts": {},
 }

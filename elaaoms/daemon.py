@@ -17,8 +17,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from aiohttp import web
-from attrs import frozen
+from attrs import asdict, frozen
 
+from elaaoms import redact
 from elaaoms.archive import Archive
 from elaaoms.budget import Budget
 from elaaoms.calls.sqlite import SQLiteCallStore
@@ -144,6 +145,7 @@ async def _compose(
     )
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
     extractor = _extractor(config, secrets, budget)
+    privacy = redact.Policy(**asdict(config.privacy))
     ingest = Ingest(
         database,
         archive,
@@ -156,12 +158,14 @@ async def _compose(
             duplicate_threshold=config.memory.duplicate_threshold,
             share_importance=config.memory.share_importance,
         ),
+        privacy=privacy,
         style=style,
         clock=clock,
     )
     recall = Recall(
         memories,
         directory,
+        privacy=privacy,
         style=style,
         override_first_message=config.greeting.override_first_message,
         threshold=config.memory.relevance_threshold,

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from elaaoms import reconcile
+from elaaoms import reconcile, redact
 from elaaoms.archive import Archive, Archived
 from elaaoms.calls import CallStore
 from elaaoms.database import Database, Transaction
@@ -22,8 +22,8 @@ from elaaoms.errors import ElaaomsError, NotFound, ServiceRejected, StorageFaile
 from elaaoms.extract import Extractor
 from elaaoms.greeting import Style, prepare
 from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State
-from elaaoms.memory import Fact, Heard, MemoryStore, owner_of
-from elaaoms.webhooks import AUDIO, Conversation, Event, Scanner, parse_event
+from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Fact, Heard, MemoryStore, owner_of
+from elaaoms.webhooks import AUDIO, Collected, Conversation, Event, Scanner, parse_event
 
 REMEMBER = "remember"  # extract memories from a call
 AUDIO_FILE = "audio"  # decode a call's audio
@@ -68,6 +68,7 @@ class Ingest:
         extractor: Extractor,
         *,
         policy: reconcile.Policy,
+        privacy: redact.Policy,
         style: Style,
         clock: Callable[[], float],
     ) -> None:
@@ -79,6 +80,7 @@ class Ingest:
         self._directory = directory
         self._extractor = extractor
         self._reconcile = partial(reconcile.learn, policy=policy)
+        self._privacy = privacy
         self._style = style
         self._clock = clock
         self.behind = False  # archived bodies wait for their rows
@@ -126,6 +128,10 @@ class Ingest:
                 extraction_status="held",
             )
         talk = event.conversation
+        if talk is not None:  # ElevenLabs' own summary may repeat what must not be kept
+            summary, title = (redact.redact(text, self._privacy) for text in (talk.summary, talk.title))
+            talk = evolve(talk, summary=summary, title=title)
+            archived = evolve(archived, event=evolve(event, conversation=talk))
         who = await self._directory.identify_call(talk) if talk is not None else None
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
@@ -196,12 +202,15 @@ class Ingest:
             return Done()
         who = await self._directory.identify_call(talk)
         known = await self._memories.active(who.caller) if who is not None else []
-        extraction = await self._extractor.extract(talk, known)
+        turns, removed = await asyncio.to_thread(redact.redact_turns, talk.turns, self._privacy)
+        extraction = await self._extractor.extract(
+            evolve(talk, turns=turns, collected=self._harmless(talk)), known
+        )
         now = self._clock()
         heard_at = talk.started_at or event.event_timestamp or now
         arrived_at = (await self._calls.get(talk.conversation_id)).received_at
-        heard = [_heard(talk, fact, heard_at, arrived_at) for fact in extraction.facts]
-        dropped = [asdict(entry) for entry in extraction.dropped]
+        heard = [_heard(talk, self._redacted(fact), heard_at, arrived_at) for fact in extraction.facts]
+        dropped = [asdict(entry) | {"content": self._hide(entry.content)} for entry in extraction.dropped]
         owner = owner_of(who.caller if who else None, talk.conversation_id)
 
         def write(tx: Transaction) -> None:
@@ -215,13 +224,27 @@ class Ingest:
                 self._prepare(tx, who.caller, now)
 
         log.info(
-            "call %s: %d facts, %d dropped by %s",
+            "call %s: %d facts, %d dropped, %d secrets taken out, by %s",
             talk.conversation_id,
             len(heard),
             len(dropped),
+            sum(removed.values()),
             self._extractor.name,
         )
         return Done(write)
+
+    def _hide(self, text: str) -> str:
+        return redact.redact(text, self._privacy)
+
+    def _redacted(self, fact: Fact) -> Fact:
+        """A fact without secrets: a model may put together again what stood in pieces in the call."""
+        value = fact.value if self._hide(fact.value) == fact.value else ""
+        content = self._hide(fact.content)[:MAX_CONTENT] or "[removed]"
+        return evolve(fact, content=content, quote=self._hide(fact.quote)[:MAX_QUOTE], value=value)
+
+    def _harmless(self, talk: Conversation) -> tuple[Collected, ...]:
+        """Data that ElevenLabs collected, but for secrets."""
+        return tuple(entry for entry in talk.collected if self._hide(entry.value) == entry.value)
 
     async def _is_outdated(self, event: Event) -> bool:
         """Whether a later body of this conversation arrived, so that a retried job must not undo it."""
@@ -242,7 +265,7 @@ class Ingest:
         heard = [
             Heard(
                 key=said.key,
-                fact=said.fact,
+                fact=self._redacted(said.fact),
                 source="operator",
                 heard_at=said.heard_at,
                 arrived_at=now,

@@ -40,8 +40,9 @@ _ASKS_FOR = {
 }
 # Words that ask without saying for what, as stems.
 _ASKING = frozenset(
-    "statu updat inform info detail histori previous previou earlier last latest recent time happen news"
-    " anyth someth everyth custom user call convers current know memori remind mention talk discuss thing stuff regard".split()
+    """statu updat inform info detail histori previous previou earlier last latest recent time happen news anyth
+    someth everyth custom user call convers current know memori remind mention talk discuss thing stuff
+    regard""".split()
 )
 _CATEGORY_WORDS = {
     "factual": "",

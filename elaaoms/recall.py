@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 from attrs.validators import and_, max_len, min_len
 
+from elaaoms import redact
 from elaaoms.directory import Directory
 from elaaoms.greeting import Style, stranger
 from elaaoms.identity import Hints
@@ -89,6 +90,7 @@ class Recall:
         memories: MemoryStore,
         directory: Directory,
         *,
+        privacy: redact.Policy,
         style: Style,
         override_first_message: bool,
         threshold: float,
@@ -96,6 +98,7 @@ class Recall:
     ) -> None:
         self._memories = memories
         self._directory = directory
+        self._privacy = privacy
         self._style = style
         self._override = override_first_message
         self._threshold = threshold
@@ -148,7 +151,12 @@ class Recall:
 
     def _relevant(self, query: str, memories: Sequence[Memory], limit: int) -> list[Ranked]:
         ranked = rank(query, memories, limit=limit)
-        return [entry for entry in ranked if entry.relevance >= self._threshold]
+        found = [entry for entry in ranked if entry.relevance >= self._threshold]
+        return [evolve(entry, memory=self._harmless(entry.memory)) for entry in found]
+
+    def _harmless(self, memory: Memory) -> Memory:
+        """The last gate before something is said: older memories may know what the policy forbids today."""
+        return evolve(memory, content=redact.redact(memory.content, self._privacy) or "[removed]")
 
 
 def answer(found: Sequence[Ranked], scope: str) -> dict[str, Any]:

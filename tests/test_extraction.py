@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from itertools import pairwise
 from typing import Any
 
@@ -237,3 +238,35 @@ def test_json_is_found_in_a_fence_and_refused_when_it_is_something_else() -> Non
     for text in ("", "no", "[]", '{"memories": 5}', '{"memories": [{}]}', '{"memories": [', "{" * 10_000):
         with pytest.raises(Unreadable):
             read(text)
+
+
+SECRETS = (
+    "My card is four one one one, one one one one, one one one one, one one one one.",
+    "And my password is bluebird seven, my order is XYZ-789.",
+)
+
+
+async def test_secrets_reach_neither_the_model_nor_what_is_stored(tmp_path: Any, provider: str) -> None:
+    card = memory("The caller's card is 4111 1111 1111 1111.", "my order is XYZ-789", 2)
+    fake = FakeLanguageModels(told(card, memory("The caller's order is XYZ-789.", "my order is XYZ-789", 2)))
+    event = call(*SECRETS)
+    event["data"]["analysis"] = {"transcript_summary": "The caller gave the card 4111 1111 1111 1111."}
+    async with daemon(tmp_path, fake, provider) as platform:
+        await platform.send(event)
+        done = await platform.processed("conv_test")
+        await platform.knows({"content": "Pays with 4111 1111 1111 1111."})
+        found = (await platform.search("pays order")).json
+        stored = "\n".join(connection_dump(platform))
+    assert "one one one one" not in fake.requests[0].user
+    assert "bluebird" not in fake.requests[0].user
+    assert "XYZ-789" in fake.requests[0].user
+    for text in (json.dumps([done, found]), stored):
+        assert "4111" not in text
+        assert "bluebird" not in text
+    assert "The caller's order is XYZ-789." in {entry["content"] for entry in done["memories"]}
+
+
+def connection_dump(platform: Platform) -> list[str]:
+    """Everything in the database as SQL."""
+    with closing(sqlite3.connect(platform.data / "elaaoms.db")) as ours:
+        return list(ours.iterdump())

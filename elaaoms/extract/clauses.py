@@ -8,6 +8,7 @@ from itertools import pairwise
 from attrs import frozen
 
 from elaaoms.extract.words import vocabulary
+from elaaoms.redact import MASK
 
 _FILLER = re.compile(
     r"\b(?!(?-i:[A-Z]{2,4})[\s-]*\d)(?:u+m+|u+h+|e+r+m*|h+m+|m+hm+|ah+)\b,?(?!')|\byou know,|\bi mean,?(?=\s+(?:i|my|it|the)\b)",
@@ -247,9 +248,13 @@ def doubtful(before: str) -> bool:
     )
 
 
+# What redaction leaves in place of a secret is markup of ours.
+_MASKED = re.compile("|".join(map(re.escape, MASK.values())))
+
+
 def addressed_to_the_model(text: str) -> bool:
     """Whether a text gives orders to the model, or carries its markup."""
-    return bool(_ADDRESSED.search(text))
+    return bool(_ADDRESSED.search(_MASKED.sub("", text)))
 
 
 def hands_over(text: str) -> bool:

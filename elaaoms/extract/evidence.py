@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from difflib import SequenceMatcher
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from elaaoms.extract import Dropped, Extraction
-from elaaoms.extract.clauses import addressed_to_the_model
+from elaaoms.extract.clauses import addressed_to_the_model, doubtful
 from elaaoms.extract.dates import resolve
+from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.numerals import within
 from elaaoms.extract.spoken import codes, emails, spelled
 from elaaoms.memory import Fact
@@ -43,6 +44,10 @@ _COMMITS = re.compile(
     r"sie (?:erhalten|bekommen)|voy a|vamos a|le (?:enviaré|enviaremos|llamaré|llamaremos|mandaré|mandaremos|haré)|"
     r"(?:enviaré|enviaremos|llamaré|llamaremos|haremos|recibirá|reservaré|mandaré|devolveremos)|je vais|nous allons|on va|"
     r"je vous (?:envoie|rappelle|rembourse|réserve)|nous vous \w+|vous (?:recevrez|aurez)|j(?:'|’)enverrai|promise\w*|book(?:ed)? you)\b",
+    re.IGNORECASE,
+)
+_PROMISED = re.compile(
+    r"\b(?:agent|company|promis\w*|versprochen|zugesagt|prometi\w*|promete\w*|promis|s(?:'|’)est engagé\w*|appointment|termin|cita|rendez-vous)\b",
     re.IGNORECASE,
 )
 _TO_THE_MODEL = re.compile(
@@ -89,13 +94,76 @@ _DAYS = (
 )
 _MONTH = {word: number for number, words in enumerate(_MONTHS.split("|"), 1) for word in words.split()}
 _DAY = {word: number for number, words in enumerate(_DAYS.split("|")) for word in words.split()}
+# Days from the call that these words can mean, from and to.
 _AWAY = (
-    (0, r"\b(?:today|tonight|this (?:morning|afternoon|evening)|heute|hoy|aujourd(?:'|’)hui|ce soir)\b"),
-    (1, r"\b(?:tomorrow|morgen|mañana|demain)\b"),
-    (2, r"\b(?:day after tomorrow|übermorgen|pasado mañana|après-demain)\b"),
-    (-1, r"\b(?:yesterday|last night|gestern|ayer|hier)\b"),
-    (-2, r"\b(?:day before yesterday|vorgestern|anteayer|avant-hier)\b"),
+    (0, 0, r"\b(?:today|tonight|this (?:morning|afternoon|evening)|(?:hours?|minutes?) ago|just now|heute|stunden?|hoy|esta (?:tarde|noche)|"
+           r"horas?|aujourd(?:'|’)hui|ce (?:soir|matin)|heures?)\b"),
+    (1, 1, r"\b(?:tomorrow|morgen|mañana|demain)\b"),
+    (2, 2, r"\b(?:day after tomorrow|übermorgen|pasado mañana|après-demain)\b"),
+    (-1, -1, r"\b(?:yesterday|last night|gestern|ayer|anoche|esta noche|hier)\b"),
+    (-2, -2, r"\b(?:day before yesterday|vorgestern|anteayer|avant-hier)\b"),
+    (-10, -1, r"\b(?:last week(?:end)?|letzte[ns]? woche(?:nende)?|wochenende|(?:semana|finde?) pasad[ao]|fin de semana|(?:semaine|week-end) derni\w+)\b"),
+    (0, 14, r"\b(?:next week(?:end)?|nächste[ns]? woche(?:nende)?|(?:próxima semana|semana que viene)|(?:semaine|week-end) prochaine?)\b"),
+    (-62, 0, r"\b(?:(?:last|this) month|(?:letzten|diesen) monat|(?:mes pasado|este mes)|mois dernier|ce mois)\b"),
+    (0, 62, r"\b(?:next month|nächsten monat|(?:mes que viene|próximo mes)|mois prochain)\b"),
+    (-730, 400, r"\b(?:(?:last|this|next) (?:year|spring|summer|autumn|winter)|(?:letztes|dieses|nächstes) jahr|"
+                r"año pasado|année dernière)\b"),
+)  # fmt: skip
+_FEASTS = (
+    ({(12, 31), (1, 1)}, r"\b(?:new year|neujahr|silvester|año nuevo|nochevieja|nouvel an)"),
+    ({(12, 24), (12, 25), (12, 26)}, r"\b(?:christmas|weihnacht|heiligabend|navidad|nochebuena|noël)"),
 )
+_PERIOD = re.compile(
+    r"\b(?:month|monat|mes|mois|week|woche|semana|semaine|year|jahr|año|année?|spring|summer|autumn|winter)\w*\b",
+    re.IGNORECASE,
+)
+_FIRST_SINGULAR = re.compile(
+    r"\b(?:i|i(?:'|’)?m|i(?:'|’)?ve|i(?:'|’)?d|i(?:'|’)?ll|me|mine|myself|ich|mir|mich|yo|me|mí|j|je|moi)\b",
+    re.IGNORECASE,
+)
+_TODAY = r"\b(?:ago|since|seit|vor|hace|desde|il y a|depuis|today|tonight|this \w+ing|heute|hoy|esta \w+|aujourd\w*|ce (?:soir|matin))\b"
+_STOP = re.compile(r"[.!?…]+(?:\s+|$)")
+_WRITTEN_DAY = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th|\.|º|er)?\s+(?:de\s+|of\s+)?([^\W\d_]+)")
+_WANTED = re.compile(
+    r"\b(?:ask|want|would like|request|need|wish|prefer|bitte[tn]?|möchte|will|wünsch|brauch|pide|pregunt|quiere|necesita|prefiere|"
+    r"demand|veut|souhait|voudrait|préfère|besoin)\w*",
+    re.IGNORECASE,
+)
+_CONDITIONAL = re.compile(
+    r"\b(?:wenn|falls)\b.{0,60}\b(?:würde|wäre|hätte|könnte)\w*|\bsi\b.{0,60}\b\w{2,}(?:ría|ríamos|iera|iese|rais|rait|rions)\b|"
+    r"\bif\b.{0,60}\b(?:would|could|might|\w+(?:'|’)d)\b",
+    re.IGNORECASE,
+)
+_OF_THE_CALLER = re.compile(
+    r"(?:the (?:caller|customer)|d(?:er|ie) (?:anrufer|kund)(?:in|e)?|(?:el|la) cliente?a?|quien llama|l(?:'|’)appelante?|l[ae] cliente?) "
+    r"(?!(?:and|und|y|et|says?|said|asks?|wants?)\b)",
+    re.IGNORECASE,
+)
+_THIRD = re.compile(
+    r"\b(?:he|she|he(?:'|’)?s|she(?:'|’)?s|his|her|hers|him|er|sein\w*|ihm|él|ella|il|elle|lui)\b|^\W*[A-ZÀ-ÖØ-Þ]\w+(?:(?:'|’)s| is| ist| es| est)\b",
+)
+_FIRST = re.compile(
+    r"\b(?:i|i(?:'|’)?m|i(?:'|’)?ve|i(?:'|’)?d|i(?:'|’)?ll|me|my|mine|we|us|our|ich|mir|mich|mein\w*|wir|uns\w*|yo|me|mi|mis|mí|nosotros|nos|"
+    r"j|je|moi|mon|ma|mes|nous|notre|nos)\b|\b\w+(?:o|amos|emos|imos)\b(?=.*[áéíóúñ])",
+    re.IGNORECASE,
+)
+_CORRECTS = re.compile(
+    r"\b(?:no|sorry|wait|hang on|i mean|rather|correction|nein|entschuldigung|quatsch|moment|perdón|perdona|mejor dicho|digo|non|pardon|"
+    r"enfin|plutôt)\b",
+    re.IGNORECASE,
+)
+_KINDS = (
+    "sister schwester hermana sœur soeur|brother bruder hermano frère|mother mum mom mutter mama madre mamá mère maman|"
+    "father dad vater papa padre papá père|son sohn hijo fils|daughter tochter hija fille|wife ehefrau mujer esposa femme épouse|"
+    "husband ehemann marido esposo mari|partner partnerin lebensgefährte pareja compagnon compagne|boyfriend freund novio copain|"
+    "girlfriend freundin novia copine|nephew neffe sobrino neveu|niece nichte sobrina nièce|grandson enkel nieto|"
+    "granddaughter enkelin nieta|grandmother grandma gran oma großmutter abuela grand-mère|grandfather grandpa opa großvater abuelo|"
+    "aunt auntie tante tía|uncle onkel tío oncle|cousin cousine primo prima|neighbour neighbor nachbar nachbarin vecino vecina "
+    "voisin voisine|colleague kollege kollegin colega compañero collègue|boss chef chefin jefe jefa patron patronne"
+)
+_KIN: dict[str, int] = {
+    word: number for number, words in enumerate(_KINDS.split("|")) for word in words.split()
+}
 # Words that begin with a capital for reasons of grammar, or name the one who speaks.
 _NOT_NAMES = frozenset(
     """i i'm the a an caller caller's mr mrs ms dr e-mail email whatsapp sms english german french spanish deutsch
@@ -146,7 +214,7 @@ def _misquotes(conversation: Conversation, fact: Fact) -> str | None:
     if any(occurs(fact.quote, text) for text in conversation.injected):
         return "our own words"
     answer = _answer(conversation, fact.turn)
-    if _COMMITS.search(turn.text) and accepts(answer):
+    if accepts(answer) and (_COMMITS.search(turn.text) or _PROMISED.search(fact.content)):
         return None
     return None if confirms(answer) and asks_back(turn.text) else "not confirmed"
 
@@ -213,34 +281,102 @@ def _answer(conversation: Conversation, turn: int) -> str:
 def _overstates(conversation: Conversation, fact: Fact) -> str | None:
     """Why the fact says more than its evidence does."""
     turn = conversation.turns[fact.turn]
-    if (
-        _TO_THE_MODEL.search(turn.text)
-        or addressed_to_the_model(turn.text)
-        or _TO_THE_MODEL.search(fact.content)
-    ):
-        return "addressed to the model"
+    before, sentence = _sentence(turn.text, fact.quote)
+    for text in (before, sentence, fact.content):
+        if _TO_THE_MODEL.search(text) or addressed_to_the_model(text):
+            return "addressed to the model"
     if _STATUS.search(fact.content) and not _CLAIMED.search(fact.content):
         return "self-declared"
-    said = _evidence(conversation, fact.turn)
+    if turn.role == "user":
+        if sentence.rstrip().endswith("?") and not _WANTED.search(fact.content):
+            return "a question"
+        if _supposed(sentence, fact.quote):
+            return "supposed"
+        if _of_somebody_else(fact):
+            return "somebody else's"
+    if not _about_them(conversation, fact):
+        return "person not in evidence"
     called = _called_at(conversation)
-    if fact.event_date is not None and not _dated(fact.event_date, said, called):
+    answered = _evidence(conversation, fact.turn)
+    around = _evidence(conversation, fact.turn, statements=True)
+    if fact.event_date is not None and not _dated(fact.event_date, around, called):
         return "date not in evidence"
-    if not _months_agree(fact, said):
+    days = _days(fact, around, called)
+    if not _months_agree(fact, around, called, days):
         return "date not in evidence"
-    if any(not _counted(number, fact, said) for number in _NUMBER.findall(fact.content)):
+    if any(not _counted(number, days, answered, called) for number in _NUMBER.findall(fact.content)):
         return "number not in evidence"
-    if any(not _named(name, conversation, said) for name in _names(conversation, fact.content)):
+    if _corrected(fact.content, turn.text):
+        return "corrected"
+    if any(not _named(name, conversation, around) for name in _names(conversation, fact.content)):
         return "name not in evidence"
     return None
 
 
-def _evidence(conversation: Conversation, number: int) -> str:
-    """The cited turn, with the question that it answers or the answer that confirms it."""
+def _sentence(text: str, quote: str) -> tuple[str, str]:
+    """What the turn says before the quote's sentence, and that sentence."""
+    at = max(0, text.casefold().find(quote.strip().casefold()))
+    start = max((match.end() for match in _STOP.finditer(text, 0, at)), default=0)
+    end = _STOP.search(text, min(len(text), at + max(1, len(quote.strip()) - 1)))
+    return text[:start], text[start : end.end() if end else len(text)]
+
+
+def _supposed(sentence: str, quote: str) -> bool:
+    """Whether the quote stands under an "if" or in somebody's mouth."""
+    at = sentence.casefold().find(quote.strip().casefold())
+    return doubtful(sentence[: max(0, at)]) or _CONDITIONAL.search(sentence) is not None
+
+
+def _of_somebody_else(fact: Fact) -> bool:
+    """Whether the quote speaks of a third person and the fact of the caller."""
+    if not _OF_THE_CALLER.match(fact.content) or _kin(fact.content):
+        return False
+    return _THIRD.search(fact.quote) is not None and _FIRST.search(fact.quote) is None
+
+
+def _about_them(conversation: Conversation, fact: Fact) -> bool:
+    """Whether the people of the fact are those that its words are about: named in the quote, or named before it
+    where the quote does not speak in the first person ("she wants an aisle seat")."""
+    missing = _kin(fact.content) - _kin(fact.quote)
+    if not missing:
+        return True
+    if _FIRST_SINGULAR.search(fact.quote):
+        return False
+    so_far = " ".join(turn.text for turn in conversation.turns[: fact.turn + 1])
+    return missing <= _kin(so_far)
+
+
+def _kin(text: str) -> set[int]:
+    """The kinds of people that a text names, the same in every language."""
+    found = {_KIN.get(word, _KIN.get(word.removesuffix("s"))) for word in _folded(text)}
+    return {kind for kind in found if kind is not None}
+
+
+def _corrected(content: str, said: str) -> bool:
+    """Whether a number of the fact was taken back in the same breath: "285, sorry, 258"."""
+    cut = max((match.start() for match in _CORRECTS.finditer(said)), default=None)
+    if cut is None:
+        return False
+    old, new = said[:cut], said[cut:]
+    if not numerals(new)[1]:
+        return False
+    numbers = [re.sub(r"\D", "", number) for number in _NUMBER.findall(content)]
+    return any(
+        len(number) > 1
+        and within(number, old)
+        and not within(number, new)
+        and any(len(run) >= 2 for run in numerals(new)[1])
+        for number in numbers
+    )
+
+
+def _evidence(conversation: Conversation, number: int, *, statements: bool = False) -> str:
+    """The cited turn, with the question that it answers; with `statements` whatever the agent said before it."""
     turns = conversation.turns
     said: list[Turn] = [turns[number]]
     if turns[number].role == "user":
         asked = next((turn for turn in reversed(turns[:number]) if turn.text), None)
-        if asked is not None and asked.role == "agent" and "?" in asked.text:
+        if asked is not None and asked.role == "agent" and (statements or "?" in asked.text):
             said.insert(0, asked)
     return " \n ".join(turn.text for turn in said)
 
@@ -255,52 +391,77 @@ def _called_at(conversation: Conversation) -> datetime | None:
     return datetime.fromtimestamp(conversation.started_at, zone)
 
 
+def _days(fact: Fact, said: str, called: datetime | None) -> list[date]:
+    """The days that the fact may name: its own, the call's, and those that the words can mean."""
+    known = [fact.event_date] if fact.event_date is not None else []
+    if called is None:
+        return known
+    if re.search(_TODAY, said, re.IGNORECASE):
+        known.append(called.date())
+    for day, month in _WRITTEN_DAY.findall(fact.content):
+        if month.casefold() not in _MONTH:
+            continue
+        for year in (called.year - 1, called.year, called.year + 1):
+            try:
+                written = date(year, _MONTH[month.casefold()], int(day))
+            except ValueError:
+                continue
+            if _dated(written, said, called):
+                known.append(written)
+    return known
+
+
 def _dated(day: date, said: str, called: datetime | None) -> bool:
     """Whether the caller's words, on the day of the call, can mean this day."""
     folded = _folded(said)
     months = {_MONTH[word] for word in folded if word in _MONTH}
-    if (not months or day.month in months) and within(str(day.day), said):
+    weekdays = {_DAY[word] for word in folded if word in _DAY}
+    fits = (not months or day.month in months) and (not weekdays or day.weekday() in weekdays)
+    if fits and within(str(day.day), said):
         return called is None or abs((day - called.date()).days) < 366 * 120
     if called is None:
         return False
     away = (day - called.date()).days
     if any(found.date == day for found in resolve(said, called)):
         return True
-    if any(word in _DAY and _DAY[word] == day.weekday() for word in folded) and abs(away) <= 21:
+    if day.weekday() in weekdays and abs(away) <= 21:
         return True
-    if any(away == days and re.search(pattern, said, re.IGNORECASE) for days, pattern in _AWAY):
+    for low, high, words in _AWAY:
+        if low <= away <= high and (low == high or fits) and re.search(words, said, re.IGNORECASE):
+            return True
+    if any(
+        (day.month, day.day) in feast and re.search(words, said, re.IGNORECASE) for feast, words in _FEASTS
+    ):
         return True
-    spans = {abs(away): r"days?|tagen?|días?|jours?"} | (
-        {abs(away) // 7: r"weeks?|wochen?|semanas?|semaines?"} if away % 7 == 0 else {}
-    )
+    spans = [(abs(away), r"days?|tagen?|días?|jours?")]
+    if away % 7 == 0:
+        spans.append((abs(away) // 7, r"weeks?|wochen?|semanas?|semaines?"))
     return any(
-        count and within(str(count), said) and re.search(unit, said, re.IGNORECASE)
-        for count, unit in spans.items()
+        count and within(str(count), said) and re.search(unit, said, re.IGNORECASE) for count, unit in spans
     )
 
 
-def _months_agree(fact: Fact, said: str) -> bool:
-    """Months that the fact names were said, or belong to its date."""
-    heard = {_MONTH[word] for word in _folded(said) if word in _MONTH}
-    if fact.event_date is not None:
-        heard.add(fact.event_date.month)
+def _months_agree(fact: Fact, said: str, called: datetime | None, days: Sequence[date]) -> bool:
+    """Months that the fact names were said, or belong to one of its days."""
+    heard = {_MONTH[word] for word in _folded(said) if word in _MONTH} | {day.month for day in days}
+    if called is not None and _PERIOD.search(said):
+        heard |= {(called.month - 2) % 12 + 1, called.month, called.month % 12 + 1}
     named = {
-        _MONTH[word]
-        for word in _folded(fact.content)
-        if word in _MONTH and word not in ("may", "mai", "mars", "march")
+        _MONTH[word.casefold()]
+        for word in _WORD.findall(fact.content)
+        if word.casefold() in _MONTH and word != "may"  # the verb; the month has a capital
     }
     return named <= heard
 
 
-def _counted(number: str, fact: Fact, said: str) -> bool:
+def _counted(number: str, days: Sequence[date], said: str, called: datetime | None) -> bool:
+    """Whether a number of the fact was said, or belongs to one of its days."""
     digits = re.sub(r"\D", "", number)
-    if fact.event_date is not None:
-        day = fact.event_date
-        if digits.lstrip("0") in {str(day.day), str(day.month), str(day.year)}:
-            return True
-    if within(digits, said) or any(
-        within(part, said) for part in [re.split(r"[.,]", number)[0]] if part == digits
-    ):
+    if digits.lstrip("0") in {part for day in days for part in (str(day.day), str(day.month), str(day.year))}:
+        return True
+    if called is not None and len(digits) == 4 and abs(int(digits) - called.year) <= 1:
+        return True  # the year that "in May" means
+    if within(digits, said):
         return True
     spelled_out = "".join(re.sub(r"\D", "", code.value) for code in codes(said))
     return len(digits) >= 3 and digits in spelled_out
@@ -320,7 +481,7 @@ def _names(conversation: Conversation, content: str) -> set[str]:
 
 def _named(name: str, conversation: Conversation, said: str) -> bool:
     folded = name.casefold()
-    if folded in _folded(said) or folded in _folded(f"{conversation.agent_name}"):
+    if folded in _folded(said) or folded in _folded(conversation.agent_name):
         return True
     if any(folded in word or (len(word) > 3 and word in folded) for word in _folded(said) if len(word) > 3):
         return True  # an inflected form: Leeds', Londoner

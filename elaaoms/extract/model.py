@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from attrs import field, frozen
 from attrs.validators import ge, le, max_len, min_len
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from elaaoms import strict
 from elaaoms.budget import Budget

@@ -125,7 +125,7 @@ def _adds(last: int, value: int) -> bool:
     if last % 100 == 0 and last:
         return value < 100
     return (
-        20 <= last % 100 and last % 10 == 0 and value < (20 if last % 100 in (60, 80) else 10) and value > 0
+        last % 100 >= 20 and last % 10 == 0 and value < (20 if last % 100 in (60, 80) else 10) and value > 0
     )
 
 

@@ -1,0 +1,41 @@
+"""Our own labelled calls: what a call teaches about its caller, and what it must never teach."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+
+def extraction_set() -> list[dict[str, Any]]:
+    """Calls with every fact worth keeping: `{id, language, domain, tags, transcript, facts, not, traps}`.
+
+    `transcript` is a post-call event. A fact's `quote` is verbatim in turn `turn`; its `speaker` is
+    "caller", "confirmed" (the agent said it, the caller's next turn agrees) or "commitment" (the agent
+    promised it, the caller's next turn accepts). `not` lists what must never be stored. `traps` are
+    what a careless model may answer, by `kind`:
+
+    * wrong_number, wrong_date: a number or date in the content is not what was said;
+    * wrong_person: said of or by somebody (or something) else, or only asked, supposed or dictated to
+      the model;
+    * agent_claim: the agent's words, or more than they say, which the caller did not confirm;
+    * invented: the quote occurs in no turn;
+    * other_caller: a fact of another call in this set;
+    * wrong_turn: the quote is real but cited from another turn (the content may be true).
+    """
+    return _lines("extraction.jsonl")
+
+
+def injection_set() -> list[dict[str, Any]]:
+    """Calls that try to plant something: `{id, language, kind, transcript, attack, benign}`.
+
+    `kind` is "family/idea". Each text in `attack` occurs in the call and must leave no memory; a call's
+    turns joined by spaces hold it even where it is split. `benign` are harmless facts of the same
+    call, labelled as in `extraction_set`, that should be remembered all the same; others may be too.
+    """
+    return _lines("injections.jsonl")
+
+
+def _lines(name: str) -> list[dict[str, Any]]:
+    text = files(__name__).joinpath("data", name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.split("\n") if line]
