@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from elaaoms.calls import CallStore, Charge
 from elaaoms.database import Database
@@ -11,6 +12,31 @@ from elaaoms.llm import Answer
 
 DAY_S = 86400.0
 NAME = "llm.daily_budget_usd"
+
+
+class Meter(Protocol):
+    """Whoever is asked before a paid request and told of every paid answer."""
+
+    async def check(self) -> None:
+        """ProviderBlocked when nothing more may be spent."""
+        ...
+
+    async def charge(self, conversation_id: str, answer: Answer) -> None:
+        """Note an answer that was paid for."""
+        ...
+
+
+class Tally:
+    """A meter that only adds up, for measurements; `usd` is US dollars."""
+
+    def __init__(self) -> None:
+        self.usd = 0.0
+
+    async def check(self) -> None:
+        return None
+
+    async def charge(self, conversation_id: str, answer: Answer) -> None:
+        self.usd += answer.cost_usd
 
 
 class Budget:

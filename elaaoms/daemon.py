@@ -21,7 +21,7 @@ from attrs import asdict, frozen
 
 from elaaoms import redact
 from elaaoms.archive import Archive
-from elaaoms.budget import Budget
+from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import Database
@@ -144,7 +144,7 @@ async def _compose(
         own=await calls.own_numbers(),
     )
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
-    extractor = _extractor(config, secrets, budget)
+    extractor = extractor_of(config, secrets, budget)
     privacy = redact.Policy(**asdict(config.privacy))
     ingest = Ingest(
         database,
@@ -197,7 +197,7 @@ async def _compose(
     )
 
 
-def _extractor(config: Config, secrets: Secrets, budget: Budget) -> Extractor:
+def extractor_of(config: Config, secrets: Secrets, budget: Meter) -> Extractor:
     """What reads the transcripts; SDKs are imported only here, when they are used."""
     llm = config.llm
     if llm.provider == "rules":

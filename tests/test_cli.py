@@ -349,3 +349,16 @@ async def test_calls_are_listed_shown_and_held(tmp_path: Path) -> None:
         assert (platform.data / held["path"]).read_bytes() == b"garbage"
         missing = await beside("calls", "show", "-c", path, "conv_none")
         assert (missing.returncode, is_one_sentence(missing.stderr)) == (1, True)
+
+
+async def test_memories_show_prints_the_words_with_the_turns_around_them(tmp_path: Path) -> None:
+    path = install(tmp_path)
+    async with serving(path) as (platform, _):
+        done = await platform.takes(call("My name is Robin Baker.", "My order XYZ-789 is late."))
+        order = next(entry for entry in done["memories"] if "XYZ-789" in entry["content"])
+        shown = await beside("memories", "show", order["id"], "-c", path)
+        nothing = await beside("memories", "show", "mem_nothing", "-c", path)
+    assert "My order XYZ-789 is late." in shown.stdout
+    assert "My name is Robin Baker." in shown.stdout
+    assert nothing.returncode == 1
+    assert is_one_sentence(nothing.stderr)

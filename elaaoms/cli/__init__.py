@@ -11,6 +11,7 @@ import click
 from elaaoms import __version__
 from elaaoms.cli.base import awaits, config_option, innermost, json_option, stated
 from elaaoms.cli.calls import calls
+from elaaoms.cli.evaluate import evaluate
 from elaaoms.cli.jobs import jobs
 from elaaoms.cli.memories import memories
 from elaaoms.errors import AlreadyRunning, ConfigError, ElaaomsError, StorageFailed
@@ -98,5 +99,6 @@ async def send(config_path: Path, file: Any, url: str | None) -> None:
 
 
 main.add_command(calls)
+main.add_command(evaluate)
 main.add_command(jobs)
 main.add_command(memories)

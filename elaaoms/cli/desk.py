@@ -103,8 +103,13 @@ def show(
         click.echo("  ".join([*cells, line[-1]]).rstrip())
 
 
+def plain(text: str) -> str:
+    """Text for a terminal: what callers said moves no cursor."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def _cell(value: Any) -> str:
-    return "" if value is None else "".join(c if c.isprintable() else " " for c in str(value))
+    return "" if value is None else plain(str(value))
 
 
 def local(iso: str | None) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
 from elaaoms.cli.base import awaits, config_option, json_option
-from elaaoms.cli.desk import desk, local, show
+from elaaoms.cli.desk import desk, local, plain, show
 
 CATEGORIES = ("factual", "preference", "issue", "emotional", "relational")
 STATUSES = ("active", "superseded", "forgotten")
@@ -56,6 +58,32 @@ async def list_memories(
         "CONTENT": lambda row: row["content"],
     }
     show(rows, columns, as_json=as_json, nothing="Nothing is remembered.")
+
+
+@memories.command("show")
+@config_option
+@json_option
+@click.argument("memory_id", metavar="ID")
+@awaits
+async def show_memory(config_path: Path, as_json: bool, memory_id: str) -> None:
+    """One memory, and the words it rests on with the turns around them."""
+    async with desk(config_path) as api:
+        memory = await api.call("GET", f"/api/memories/{quote(memory_id, safe='')}")
+    if as_json:
+        click.echo(json.dumps(memory, ensure_ascii=False, indent=2))
+        return
+    scope = "shared with every agent" if memory["shared"] else f"heard by {', '.join(memory['heard_by'])}"
+    click.echo(plain(memory["content"]))
+    click.echo(f"{memory['category']}, importance {memory['importance']}, {memory['status']}, {scope}")
+    for entry in memory["evidence"]:
+        where = entry["conversation_id"] or "the operator"
+        click.echo(f"\n{local(entry['heard_at'])}  {entry['effect']} by {where}")
+        for turn in entry.get("turns", ()):
+            mark = ">" if turn["turn"] == entry["turn"] else " "
+            who = "caller" if turn["role"] == "user" else "agent"
+            click.echo(f"  {mark} {turn['seconds']:5.0f}s {who:>6}: {plain(turn['text'])}")
+        if entry.get("audio"):
+            click.echo(f"    audio: {entry['audio']} at {entry['seconds']:.0f} s")
 
 
 @memories.command("search")

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from attrs.validators import ge, le, max_len, min_len
 
 from elaaoms import strict
-from elaaoms.budget import Budget
+from elaaoms.budget import Meter
 from elaaoms.errors import ServiceUnavailable, Unreadable
 from elaaoms.extract import Dropped, Extraction
 from elaaoms.extract.evidence import verify_proposals
@@ -129,7 +129,7 @@ class Model:
         model: Chain,
         *,
         chunk_tokens: int,
-        budget: Budget,
+        budget: Meter,
     ) -> None:
         self._model = model
         self._chunk = int(chunk_tokens * CHARACTERS_PER_TOKEN)

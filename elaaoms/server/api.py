@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from aiohttp import web
 from attrs import asdict, field, frozen
 from attrs.validators import and_, ge, le, max_len, min_len, optional
 
-from elaaoms import strict, views
+from elaaoms import redact, strict, views
 from elaaoms.directory import Identified
 from elaaoms.errors import NotFound, Unreadable
 from elaaoms.ingest import Statement
@@ -21,7 +22,7 @@ from elaaoms.jobs import State
 from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
 from elaaoms.rank import rank
 from elaaoms.server.border import Services, success
-from elaaoms.webhooks import clean, parse_json
+from elaaoms.webhooks import TRANSCRIPTION, clean, parse_event, parse_json
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -90,9 +91,38 @@ async def _of_caller(services: Services, owner: str, status: Status | None) -> l
 
 
 async def show_memory(services: Services, request: web.Request, _: bytes) -> web.Response:
-    """One memory with its evidence."""
+    """One memory with its evidence, each piece with the turns around it and the second it was said at."""
     memory = await services.memories.get(request.match_info["id"])
-    return success(request, "found", (await _with_evidence(services, [memory]))[0])
+    (shown,) = await _with_evidence(services, [memory])
+    for entry in shown["evidence"]:
+        if entry["conversation_id"] is not None:
+            entry.update(await _heard_in(services, entry["conversation_id"], entry["turn"]))
+    return success(request, "found", shown)
+
+
+async def _heard_in(services: Services, conversation_id: str, turn: int) -> dict[str, Any]:
+    """The turns around one turn, as they were received, and the audio to listen to if it is archived."""
+    events = await services.calls.events(conversation_id)
+    transcripts = [event for event in events if event["type"] == TRANSCRIPTION]
+    if not transcripts:
+        return {}
+    newest = max(transcripts, key=lambda event: event["event_timestamp"])
+    talk = (await asyncio.to_thread(lambda: parse_event(services.archive.read(newest["path"])))).conversation
+    if talk is None:
+        return {}
+    around = range(max(0, turn - 1), min(len(talk.turns), turn + 2))
+    audio = f"{conversation_id}/{conversation_id}_audio.mp3"
+    archived = await asyncio.to_thread((services.archive.root / audio).exists)
+    policy = redact.Policy(**asdict(services.config.privacy))
+    turns, _ = redact.redact_turns([talk.turns[number] for number in around], policy)
+    return {
+        "turns": [
+            {"turn": number, "role": said.role, "seconds": said.seconds, "text": said.text}
+            for number, said in zip(around, turns, strict=True)
+        ],
+        "seconds": talk.turns[turn].seconds if 0 <= turn < len(talk.turns) else None,
+        "audio": f"payloads/{audio}" if archived else None,
+    }
 
 
 async def _with_evidence(services: Services, memories: list[Memory]) -> list[dict[str, Any]]:
