@@ -1167,12 +1167,13 @@ async def test_a_call_shows_what_arrived_and_what_it_taught(platform: Platform) 
         assert memory["conversation_id"] == "conv_0001harbour"
         assert memory["evidence"][0]["quote"]
     shown = await platform.api("GET", f"/api/memories/{done['memories'][0]['id']}")
-    for entry in shown.data["evidence"]:
+    memory = shown.data
+    for entry in memory["evidence"]:
         turns = entry.pop("turns")
         assert entry["quote"] in next(turn["text"] for turn in turns if turn["turn"] == entry["turn"])
         assert entry.pop("seconds") is not None
         assert entry.pop("audio") is None
-    assert shown.data == done["memories"][0]
+    assert memory == done["memories"][0]
     for missing in ("/api/calls/conv_none", "/api/memories/mem_none", "/api/calls/..%2F..%2Fx"):
         assert (await platform.api("GET", missing)).status == 404
 
