@@ -26,6 +26,7 @@ T = TypeVar("T")
 WHOLE = 1 << 20  # bytes; a larger body is scanned before it is read whole
 PIECE = 1 << 16  # bytes read at a time
 HELD = "held"
+LEAST_FREE = 1 << 20  # bytes, also when no reserve is configured
 _HELD_NAME = re.compile(r"[0-9a-f]{64}\.json")
 _SUFFIX = {TRANSCRIPTION: "transcription", AUDIO: "audio", FAILURE: "failure"}
 
@@ -108,9 +109,13 @@ class Archive:
         with disk_errors():
             return shutil.disk_usage(self.root).free
 
-    def check_space(self, wanted: int) -> None:
-        """Raise StorageUnavailable rather than eat into the reserve."""
-        if self.free_bytes() < self._reserve + wanted:
+    def check_space(self, wanted: int, *, large: bool = False) -> None:
+        """Raise StorageUnavailable rather than eat into the reserve.
+
+        A large body, whose signature is checked only at its end, must leave the reserve twice, so that
+        forged ones cannot take the room of ordinary calls.
+        """
+        if self.free_bytes() < max(self._reserve * (1 + large), LEAST_FREE) + wanted:
             raise StorageUnavailable("the disk is almost full")
 
     @contextmanager

@@ -12,6 +12,7 @@ from attrs import frozen
 from elaaoms.calls import LastCall
 from elaaoms.memory import Category, Memory, Prepared, Status
 from elaaoms.webhooks import spoken
+from elaaoms.words import name_in
 
 MAX_GREETING = 220  # characters; about twelve seconds of speech
 MAX_MEMORY = 2800  # characters of `caller_memory`; with the context under 7,000, about 2,000 tokens
@@ -21,7 +22,7 @@ DAY_S = 86400.0
 
 _DIGITS = re.compile(r"\d(?:[\s.-]?\d){3,}")
 _MARKUP = re.compile(r"[{}<>\[\]|\\]")
-_NAME_IS = "The caller's name is "
+_TITLE = re.compile(r"\b(mr|mrs|ms|miss|dr|professor)\b\.?\s", re.IGNORECASE)
 _SETTLED = frozenset({"resolved", "arrived", "cancelled", "returned", "mentioned"})
 
 _BACK = {
@@ -106,13 +107,15 @@ def _name(memories: Sequence[Memory]) -> str:
     named = [memory for memory in memories if memory.slot == "name"]
     if len(named) != 1 or named[0].conflict_with is not None:
         return ""
-    return named[0].content.removeprefix(_NAME_IS).rstrip(".")
+    name = name_in(named[0].content)
+    title = _TITLE.search(named[0].source_quote)
+    return f"{title[1].rstrip('.').title()} {name}" if name and title and " " not in name else name
 
 
 def _greeting(
     name: str, memories: Sequence[Memory], last: LastCall | None, languages: Iterable[LastCall], style: Style
 ) -> str:
-    first = name.split(maxsplit=1)[0] if name.strip() else ""
+    first = name if _TITLE.match(f"{name} ") else (name.split() or [""])[0]
     newest = last or max(languages, key=lambda call: call.started_at, default=None)
     language = (newest.language if newest else "") or "en"
     if language not in _BACK:

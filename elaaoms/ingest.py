@@ -20,6 +20,7 @@ from elaaoms.database import Database, Transaction
 from elaaoms.directory import Directory, Identified
 from elaaoms.errors import ElaaomsError, NotFound, ServiceRejected, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
+from elaaoms.extract.evidence import to_the_model
 from elaaoms.greeting import Style, prepare
 from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State
 from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Fact, Heard, MemoryStore, owner_of
@@ -129,14 +130,17 @@ class Ingest:
             )
         talk = event.conversation
         if talk is not None:  # ElevenLabs' own summary may repeat what must not be kept
-            summary, title = (redact.redact(text, self._privacy) for text in (talk.summary, talk.title))
+            summary, title = (
+                "" if to_the_model(text) else redact.redact(text, self._privacy)
+                for text in (talk.summary, talk.title)
+            )
             talk = evolve(talk, summary=summary, title=title)
             archived = evolve(archived, event=evolve(event, conversation=talk))
         who = await self._directory.identify_call(talk) if talk is not None else None
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
 
-        def transaction(tx: Transaction) -> tuple[Accepted, bool]:
+        def transaction(tx: Transaction) -> tuple[Accepted, bool, bool]:
             recorded = self._calls.record(tx, archived, now=now)
             job_id = recorded.job_id
             if recorded.newest:
@@ -150,30 +154,32 @@ class Ingest:
                     job_id = self._queue.enqueue(tx, job, now=now)
                 if job_id is not None:
                     self._calls.queued(tx, archived, job_id)
-                self._introduce(tx, who, own, now)
+                self._introduce(
+                    tx, who, own, (talk.started_at if talk else 0) or event.event_timestamp or now
+                )
                 self._calls.describe(tx, archived, who.caller if who else None, now=now, job_id=job_id)
             accepted = Accepted(
                 conversation_id=event.conversation_id,
                 webhook_type=event.type,
                 job_id=job_id,
-                duplicate=not recorded.newest,
+                duplicate=recorded.duplicate,
                 extraction_status="queued" if job_id is not None else "nothing",
             )
-            return accepted, recorded.duplicate
+            return accepted, recorded.duplicate, not recorded.newest
 
-        accepted, seen = await self._database.write(transaction)
+        accepted, seen, outdated = await self._database.write(transaction)
         if seen and event.type == AUDIO and accepted.job_id is not None:
             await self._remove_decoded(archived.path, accepted.job_id)
-        if accepted.duplicate and talk is not None:
+        if outdated and talk is not None:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)
         self._queue.announce()
         return accepted
 
-    def _introduce(self, tx: Transaction, who: Identified | None, own: Sequence[str], now: float) -> None:
+    def _introduce(self, tx: Transaction, who: Identified | None, own: Sequence[str], at: float) -> None:
         if who is not None:
-            self._calls.meet(tx, who.caller, who.address, now=now)
+            self._calls.meet(tx, who.caller, who.address, now=at)
         if own:
             self._calls.own_numbers_seen(tx, own)
 
@@ -214,7 +220,7 @@ class Ingest:
         owner = owner_of(who.caller if who else None, talk.conversation_id)
 
         def write(tx: Transaction) -> None:
-            self._introduce(tx, who, self._directory.own_numbers(talk), now)
+            self._introduce(tx, who, self._directory.own_numbers(talk), heard_at)
             self._memories.learn(
                 tx, heard, owner=owner, conversation_id=talk.conversation_id, reconcile=self._reconcile
             )

@@ -111,12 +111,15 @@ def decide(heard: Heard, known: Sequence[Memory], policy: Policy) -> Decision:
 
 
 def _by_relation(fact: Fact, related: Memory) -> Decision:
-    """What a model's word for a pair is worth: it may say that two differ; that they are the same, it must not
-    against a number, a date, a name or a no."""
+    """What a model's word for a pair is worth: that they are the same, it must not say against a number, a date,
+    a name or a no; that one ends the other, only where both speak of the same kind of thing in common words."""
+    kindred = fact.category == related.category and not set(stems(fact.content)).isdisjoint(
+        stems(related.content)
+    )
     match fact.relation:
-        case Relation.REPLACES:
+        case Relation.REPLACES if kindred:
             return Supersede((related,))
-        case Relation.CONTRADICTS:
+        case Relation.CONTRADICTS if kindred:
             return Conflict(related)
         case Relation.REFINES if _covers(fact.content, related.content):
             return Reinforce(related, refine=True)

@@ -88,6 +88,20 @@ def names(text: str) -> frozenset[str]:
     return frozenset(name.casefold() for name in _NAME.findall(text)) - _MONTHS
 
 
+_NAME_IS = re.compile(
+    r"(?:the caller's name is|the caller is (?:called|named)|der name d(?:es anrufers|er anruferin) (?:ist|lautet)|"
+    r"d(?:er anrufer|ie anruferin) heißt|quien llama se llama|el nombre de quien llama es|"
+    r"l['’]appelante? s['’]appelle|le nom de l['’]appelante? est) ([^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){0,3}?)\.?",
+    re.IGNORECASE,
+)
+
+
+def name_in(content: str) -> str:
+    """The name that a memory says is the caller's ("The caller's name is Robin Baker."), or an empty text."""
+    match = _NAME_IS.fullmatch(content.strip())
+    return match[1].rstrip(".") if match else ""
+
+
 def denies(text: str) -> bool:
     """Whether the text negates or ends something."""
     return not _NEGATIONS.isdisjoint(words(text)) or "no longer" in text.casefold()

@@ -123,6 +123,24 @@ async def test_an_answer_that_is_not_json_is_asked_for_once_more(tmp_path: Any, 
     assert len(fake.requests) == len(done["charges"]) == 2
 
 
+async def test_one_entry_out_of_bounds_does_not_spoil_the_others(tmp_path: Any, provider: str) -> None:
+    wild = memory("The caller lives in Leeds.", "I live in Leeds", 2, importance=11)
+    async with daemon(tmp_path, FakeLanguageModels(told(wild, ORDER)), provider) as platform:
+        await platform.send(call(*LINES))
+        done = await platform.processed("conv_test")
+    assert [entry["content"] for entry in done["memories"]] == [ORDER["content"]]
+
+
+async def test_a_name_from_a_model_is_greeted(tmp_path: Any, provider: str) -> None:
+    name = memory("The caller's name is Robin Baker.", "my name is Robin Baker", 1, importance=8)
+    async with daemon(tmp_path, FakeLanguageModels(told(name)), provider) as platform:
+        await platform.send(call("Hi, my name is Robin Baker."))
+        await platform.processed("conv_test")
+        greeted = (await platform.initiation()).variables
+    assert greeted["caller_name"] == "Robin Baker"
+    assert greeted["memory_greeting"].startswith("Welcome back, Robin!")
+
+
 async def test_an_answer_that_stays_wrong_is_tried_again_later_never_taken_for_nothing(
     tmp_path: Any, provider: str
 ) -> None:

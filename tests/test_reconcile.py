@@ -241,6 +241,13 @@ def test_a_model_may_say_that_something_changed_or_cannot_be_true_as_well() -> N
     assert [bool(memory.conflict_with) for memory in both] == [True, True]
 
 
+def test_a_model_cannot_end_a_memory_with_something_of_another_kind() -> None:
+    old = heard(fact("The caller lives in Leeds."))
+    assert len(contents(related(old, "The caller was thankful.", Relation.REPLACES))) == 2
+    both = related(old, "The caller likes cats.", Relation.CONTRADICTS)
+    assert not any(memory.conflict_with for memory in both)
+
+
 def test_what_the_operator_says_is_kept_as_it_was_said() -> None:
     said = fact("The caller pays by invoice.")
     assert len(after(heard(said, source="operator"), heard(said, source="operator", day=2))) == 2

@@ -128,8 +128,9 @@ class SQLiteCallStore:
     def meet(self, transaction: Transaction, caller: str, address: Address, *, now: float) -> None:
         transaction.execute(
             "INSERT INTO callers (caller, address, first_seen, last_seen) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (caller) DO UPDATE SET address = excluded.address"
-            " WHERE callers.address LIKE 'key:%' AND excluded.address NOT LIKE 'key:%'",
+            " ON CONFLICT (caller) DO UPDATE SET first_seen = min(first_seen, excluded.first_seen),"
+            " last_seen = max(last_seen, excluded.last_seen), address = CASE"
+            " WHEN callers.address LIKE 'key:%' THEN excluded.address ELSE callers.address END",
             (caller, str(address), now, now),
         )
 

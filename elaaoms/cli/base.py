@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -51,6 +52,8 @@ class stated:
         error = innermost(error)
         if isinstance(error, ElaaomsError):
             raise click.ClickException(str(error)) from error
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
+            raise click.ClickException(f"cannot write the output: {error.strerror}") from error
         if isinstance(error, KeyboardInterrupt):
             sys.exit(130)
 

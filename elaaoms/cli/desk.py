@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -64,12 +65,17 @@ async def desk(config_path: Path) -> AsyncIterator[Desk]:
 
     config = load(config_path)
     place = daemon.whereabouts(config.data)
+    for _ in range(20):  # another command, or a daemon that starts, holds the data for a moment
+        if place is None or "admin_url" in place:
+            break
+        await asyncio.sleep(0.25)
+        place = daemon.whereabouts(config.data)
     if place is None:
         async with daemon.desk(config) as (url, token), _session(url, token) as session:
             yield Desk(session)
         return
     if "admin_url" not in place:
-        raise ElaaomsError("the daemon is starting or stopping; try again in a moment")
+        raise ElaaomsError("another process holds the data and does not answer; try again in a moment")
     secrets = load_secrets(config.folder, os.environ)
     async with _session(place["admin_url"], secrets.admin_token) as session:
         yield Desk(session)

@@ -19,6 +19,7 @@ import click
 from attrs import frozen
 
 from elaaoms import daemon, logs
+from elaaoms.budget import Tally
 from elaaoms.cli.desk import settings
 from elaaoms.config import Config, Secrets, load, load_secrets
 from elaaoms.database import migrations, translated
@@ -95,6 +96,13 @@ def _secrets(config: Config) -> Iterator[Finding]:
     for warning in secrets.warnings():
         yield Finding("warn", "secrets", warning)
     yield Finding("ok", "secrets", f"{', '.join(daemon.SECRETS)} are set")
+    try:
+        daemon.extractor_of(config, secrets, Tally())
+    except ConfigError as error:
+        yield Finding("fail", "extraction", f"{error}: put it into secrets/{config.llm.provider}_api_key")
+    else:
+        hint = "; a language model understands more" if config.llm.provider == "rules" else ""
+        yield Finding("ok", "extraction", f"llm.provider is {config.llm.provider}{hint}")
 
 
 def _public_url(config: Config) -> Iterator[Finding]:

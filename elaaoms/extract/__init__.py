@@ -43,7 +43,7 @@ class Extractor(Protocol):
         ...
 
     def blocked(self) -> Mapping[str, str]:
-        """Providers that refuse everything at the moment, each with the reason."""
+        """Providers that are not asked at the moment, each with the reason."""
         ...
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from elaaoms.extract.dates import resolve
 from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.numerals import within
 from elaaoms.extract.spoken import codes, emails, spelled
-from elaaoms.memory import Fact
+from elaaoms.memory import Category, Fact
 from elaaoms.webhooks import Conversation, Turn
 
 SIMILAR = 0.88  # of a quote's letters must agree where speech recognition or a model respelled a word
@@ -35,6 +35,10 @@ _CONFIRMS = re.compile(rf"{_FILLER}(?:{_YES})\b", re.IGNORECASE)
 _ACCEPTS = re.compile(rf"{_FILLER}(?:{_YES}|{_THANKS})\b", re.IGNORECASE)
 _TAKES_BACK = re.compile(
     r"\b(?:but|no|not|isn(?:'|’)t|wrong|except|wait|actually|aber|nein|nicht|falsch|pero|no|non|mais|pas|plutôt)\b",
+    re.IGNORECASE,
+)
+_REFUSES = re.compile(
+    r"^\W*(?:\w+\W+){0,2}(?:wait|hang on|no(?! (?:problem|worries|hay problema))|nein|moment|warten|espere?|non|attendez)\b",
     re.IGNORECASE,
 )
 _COMMITS = re.compile(
@@ -122,6 +126,30 @@ _FIRST_SINGULAR = re.compile(
     re.IGNORECASE,
 )
 _TODAY = r"\b(?:ago|since|seit|vor|hace|desde|il y a|depuis|today|tonight|this \w+ing|heute|hoy|esta \w+|aujourd\w*|ce (?:soir|matin))\b"
+_CLAUSE = re.compile(r"[,;:.!?]|\b(?:and|but|und|aber|y|pero|et|mais)\b", re.IGNORECASE)
+_NEGATES = re.compile(
+    r"\b(?:not|never|no longer|\w+n(?:'|’)t|dont|doesnt|didnt|isnt|arent|cant|wont|nicht|kein\w*|nie|niemals|nunca|jamás|ya no|pas|jamais|"
+    r"aucun\w*|no (?:soy|tengo|quiero|me|es|estoy|vivo|hay))\b",
+    re.IGNORECASE,
+)
+_NEGATIVE = re.compile(
+    r"\b(?:no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|"
+    r"rather than|instead|trouble|most|against|miss\w*|late|lack\w*|lost|fail\w*|broke\w*|problem\w*|complain\w*|only|left|quit|gave up|ended?|cancel\w*|longer|"
+    r"nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
+    r"solo|sólo|se queja|averiad\w*|pas|ne|n|jamais|sans|ni|aucun\w*|refuse|déteste|manque\w*|plainte|plaint|seulement|que|arrêté)\b",
+    re.IGNORECASE,
+)
+_COMMANDS = re.compile(
+    r"\W*(?:please|do not|don(?:'|’)t|always|never|you (?:must|should)|ignore|treat|transfer|tell|greet|remember|give|bitte|immer|niemals|"
+    r"por favor|siempre|veuillez|s(?:'|’)il vous plaît|toujours)\b",
+    re.IGNORECASE,
+)
+_IDENTITY = re.compile(r"the (?:caller|customer)(?:'|’)?s? (?:name |is |age |was |has )", re.IGNORECASE)
+_ABOUT = frozenset(
+    """the caller callers customer that this with from have been will would about agent promised says said named called
+    anrufer anruferin kunde kundin dass eine einen einer sein seine ihre agent versprochen cliente quien llama agente
+    prometió appelant appelante client cliente agent promis""".split()
+)
 _STOP = re.compile(r"[.!?…]+(?:\s+|$)")
 _WRITTEN_DAY = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th|\.|º|er)?\s+(?:de\s+|of\s+)?([^\W\d_]+)")
 _WANTED = re.compile(
@@ -219,6 +247,11 @@ def _misquotes(conversation: Conversation, fact: Fact) -> str | None:
     return None if confirms(answer) and asks_back(turn.text) else "not confirmed"
 
 
+def to_the_model(text: str) -> bool:
+    """Whether a text gives orders to a language model or carries its markup."""
+    return _TO_THE_MODEL.search(text) is not None or addressed_to_the_model(text)
+
+
 def confirms(answer: str) -> bool:
     """Whether a caller's turn says that what the agent read back is right."""
     return _CONFIRMS.match(answer) is not None and not _TAKES_BACK.search(answer[:40])
@@ -226,7 +259,7 @@ def confirms(answer: str) -> bool:
 
 def accepts(answer: str) -> bool:
     """Whether a caller's turn accepts what the agent offered."""
-    return _ACCEPTS.match(answer) is not None
+    return _ACCEPTS.match(answer) is not None and not _REFUSES.match(answer)
 
 
 def asks_back(text: str) -> bool:
@@ -280,10 +313,12 @@ def _answer(conversation: Conversation, turn: int) -> str:
 
 def _overstates(conversation: Conversation, fact: Fact) -> str | None:
     """Why the fact says more than its evidence does."""
+    if _COMMANDS.match(fact.content):
+        return "a command"
     turn = conversation.turns[fact.turn]
     before, sentence = _sentence(turn.text, fact.quote)
     for text in (before, sentence, fact.content):
-        if _TO_THE_MODEL.search(text) or addressed_to_the_model(text):
+        if to_the_model(text):
             return "addressed to the model"
     if _STATUS.search(fact.content) and not _CLAIMED.search(fact.content):
         return "self-declared"
@@ -294,6 +329,10 @@ def _overstates(conversation: Conversation, fact: Fact) -> str | None:
             return "supposed"
         if _of_somebody_else(fact):
             return "somebody else's"
+        if _denied(sentence, fact):
+            return "denied"
+    if not _related(conversation, fact):
+        return "not about it"
     if not _about_them(conversation, fact):
         return "person not in evidence"
     called = _called_at(conversation)
@@ -327,9 +366,38 @@ def _supposed(sentence: str, quote: str) -> bool:
     return doubtful(sentence[: max(0, at)]) or _CONDITIONAL.search(sentence) is not None
 
 
+def _denied(sentence: str, fact: Fact) -> bool:
+    """Whether the caller denies what the fact asserts: a no where the fact has its words from, and none in the fact."""
+    if _NEGATIVE.search(fact.content):
+        return False
+    at = sentence.casefold().find(fact.quote.strip().casefold())
+    before = " ".join(_CLAUSE.split(sentence[: max(0, at)])[-1].split()[-3:])
+    about = _gist(fact.content)
+    clauses = [clause for clause in _CLAUSE.split(f"{before} {fact.quote}") if clause.strip()]
+    told = max(clauses, key=lambda clause: len(_gist(clause) & about), default="")
+    return _NEGATES.search(told) is not None
+
+
+def _gist(text: str) -> set[str]:
+    """The beginnings of the words that carry a text's meaning, so that forms of a word are the same."""
+    return {word[:4] for word in _folded(text) if len(word) > 2 and word not in _ABOUT}
+
+
+def _related(conversation: Conversation, fact: Fact) -> bool:
+    """Whether the fact has a word in common with its evidence; moods, days and numbers are told in other words."""
+    if fact.category is Category.EMOTIONAL or fact.event_date is not None or _NUMBER.search(fact.content):
+        return True
+    said = _evidence(conversation, fact.turn, statements=True)
+    return not _gist(fact.content).isdisjoint(_gist(said))
+
+
 def _of_somebody_else(fact: Fact) -> bool:
     """Whether the quote speaks of a third person and the fact of the caller."""
-    if not _OF_THE_CALLER.match(fact.content) or _kin(fact.content):
+    if _kin(fact.content):
+        return False
+    if _kin(fact.quote) and _IDENTITY.match(fact.content) and _FIRST_SINGULAR.search(fact.quote) is None:
+        return True
+    if not _OF_THE_CALLER.match(fact.content):
         return False
     return _THIRD.search(fact.quote) is not None and _FIRST.search(fact.quote) is None
 

@@ -23,6 +23,7 @@ from elaaoms.llm import Answer, Message, Refusal, Truncated, Usage
 from elaaoms.llm.chain import Chain
 from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Category, Fact, Memory, Relation
 from elaaoms.webhooks import Conversation, Turn
+from elaaoms.words import name_in
 
 CHARACTERS_PER_TOKEN = 3.5  # for mixed languages; exact counts would be a request of their own
 OVERLAP = 4  # turns that two neighbouring chunks share, so that an answer keeps its question
@@ -90,6 +91,13 @@ class _Proposal:
     memories: tuple[_Proposed, ...]
 
 
+@frozen
+class _Unchecked:
+    """The frame of an answer; one bad entry must not spoil the good ones."""
+
+    memories: tuple[dict[str, Any], ...]
+
+
 _ANSWERS = strict.converter(forbid_extra_keys=False)
 
 
@@ -137,7 +145,11 @@ class Model:
         self.name = model.name
 
     def blocked(self) -> Mapping[str, str]:
-        return self._model.blocked()
+        resting = {
+            name: f"it failed too often, asked again in {wait:.0f} s"
+            for name, wait in self._model.resting().items()
+        }
+        return {**resting, **self._model.blocked()}
 
     async def close(self) -> None:
         await self._model.close()
@@ -206,7 +218,8 @@ class Model:
 
 
 def read(text: str) -> tuple[_Proposed, ...]:
-    """The proposals in a model's answer, also with a fence or a sentence around the JSON; Unreadable otherwise."""
+    """The sound proposals in a model's answer, also with a fence or a sentence around the JSON; Unreadable if
+    there is no such answer, or if nothing in it is sound."""
     start, end = text.find("{"), text.rfind("}")
     if start < 0 or end < start:
         raise Unreadable("there is no JSON object in it")
@@ -214,7 +227,16 @@ def read(text: str) -> tuple[_Proposed, ...]:
         raw = json.loads(text[start : end + 1])
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"it is not JSON ({type(error).__name__})") from error
-    return strict.structure(_ANSWERS, raw, _Proposal).memories[:MOST_FACTS]
+    proposed = []
+    refused: Unreadable | None = None
+    for number, entry in enumerate(strict.structure(_ANSWERS, raw, _Unchecked).memories[:MOST_FACTS]):
+        try:
+            proposed.append(strict.structure(_ANSWERS, entry, _Proposed, f"$.memories[{number}]"))
+        except Unreadable as error:
+            refused = error
+    if refused is not None and not proposed:
+        raise refused
+    return tuple(proposed)
 
 
 def chunks(turns: Sequence[Turn], limit: int) -> list[tuple[int, int]]:
@@ -287,9 +309,12 @@ def _fact(proposed: _Proposed, known: Sequence[Memory]) -> Fact | Dropped:
     if not content or len(content) > MAX_CONTENT:
         return Dropped("too long", content[:MAX_CONTENT])
     about = known[proposed.known] if proposed.known is not None and 0 <= proposed.known < len(known) else None
+    name = name_in(content)
     return Fact(
         category=Category(proposed.category),
         content=content,
+        slot="name" if name else "",
+        value=name.casefold(),
         importance=proposed.importance,
         confidence=0.8,
         quote=proposed.quote.strip()[:MAX_QUOTE],

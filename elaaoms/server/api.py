@@ -23,6 +23,7 @@ from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
 from elaaoms.rank import rank
 from elaaoms.server.border import Services, success
 from elaaoms.webhooks import TRANSCRIPTION, clean, parse_event, parse_json
+from elaaoms.words import name_in
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -178,10 +179,20 @@ def _statement(services: Services, new: NewMemory, root: str) -> tuple[Identifie
         raise Unreadable(f"the content is blank @ {root}.content")
     day = _event_date(new.event_date, root)
     caller = services.directory.key(address)
-    heard_at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp() if day else services.clock()
+    # A date in the future is what the memory is about, not when it was heard.
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp() if day else services.clock()
+    heard_at = min(noon, services.clock())
     key = clean(new.key or "") or content
     digest = hashlib.sha256("\x1f".join(("operator", caller, key)).encode()).hexdigest()[:32]
-    fact = Fact(category=new.category, content=content, importance=new.importance, event_date=day)
+    name = name_in(content)
+    fact = Fact(
+        category=new.category,
+        content=content,
+        importance=new.importance,
+        event_date=day,
+        slot="name" if name else "",
+        value=name.casefold(),
+    )
     return Identified(caller, address), Statement(
         key=digest, fact=fact, heard_at=heard_at, agent_id=clean(new.agent_id or "") or None
     )

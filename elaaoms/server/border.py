@@ -185,7 +185,7 @@ async def pieces(services: Services, request: web.Request, limit: int) -> AsyncI
                 chunk = await request.content.read(1 << 16)
         except TimeoutError as error:
             raise Refused(408, "the body did not arrive in time", headers={"Connection": "close"}) from error
-        except (ClientPayloadError, web.RequestPayloadError) as error:
+        except (ClientPayloadError, web.RequestPayloadError, ConnectionError) as error:
             raise Refused(400, "the body ended too early") from error
         if not chunk:
             return

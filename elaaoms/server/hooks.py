@@ -39,6 +39,8 @@ async def post_call(services: Services, request: web.Request, _: bytes) -> web.R
             services, request, max(limits.max_audio_mb, limits.max_transcript_mb) * MIB
         ):
             verifier.update(chunk)
+            if incoming.size // MIB != (incoming.size + len(chunk)) // MIB:
+                services.archive.check_space(0, large=True)
             incoming.write(chunk)
         verifier.finish()
         archived = await services.archive.keep(incoming, check)
