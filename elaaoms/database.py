@@ -283,7 +283,9 @@ def _inspect(path: Path) -> None:
             answer = str(error)
         if answer != "ok":
             reason = answer.rpartition("\n")[2]  # below the line that says in which database
-            raise StorageFailed(f"the database is damaged ({reason}); set it aside and restore a copy")
+            raise StorageFailed(
+                f"the database is damaged ({reason}); move it aside for a new one from the archive, or restore a copy"
+            )
         _version(connection)
 
 

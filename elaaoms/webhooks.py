@@ -8,7 +8,9 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import evolve, field, frozen
 
@@ -158,6 +160,17 @@ class Conversation:
     title: str = ""
     collected: tuple[Collected, ...] = ()
     injected: tuple[str, ...] = ()
+
+    @property
+    def called_at(self) -> datetime | None:
+        """When the call began, in the caller's zone where it is known, else in UTC."""
+        if not self.started_at:
+            return None
+        try:
+            zone: tzinfo = ZoneInfo(self.timezone) if self.timezone else UTC
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            zone = UTC
+        return datetime.fromtimestamp(self.started_at, zone)
 
 
 @frozen(kw_only=True)

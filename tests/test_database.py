@@ -535,7 +535,8 @@ async def test_a_damaged_file_is_refused_and_not_modified(
     sick.write_bytes(damage(bytearray(path.read_bytes())))
     before = sick.read_bytes()
     with pytest.raises(
-        StorageFailed, match=r"the database is damaged \(.*\); set it aside and restore a copy"
+        StorageFailed,
+        match=r"the database is damaged \(.*\); move it aside for a new one from the archive, or restore a copy",
     ):
         async with asyncio.timeout(HANGS_S), Database.open(sick):
             pass

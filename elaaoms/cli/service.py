@@ -27,6 +27,10 @@ from elaaoms.errors import ConfigError, ElaaomsError
 from elaaoms.webhooks import sign
 
 MIB = 1 << 20
+_MEND = (
+    "; if the disk is sound, move it aside: `elaaoms serve` makes a new one from the archive,"
+    " without what operators added"
+)
 
 
 def run(config_path: Path) -> None:
@@ -156,11 +160,14 @@ def _database(config: Config) -> Iterator[Finding]:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        yield Finding("fail", "database", f"{path}: {translated(error)}; set it aside and restore a copy")
+        reason = str(translated(error))
+        broken = "damaged" in reason or "not an SQLite" in reason
+        mend = _MEND if broken else f"; this user must be able to write in {path.parent}"
+        yield Finding("fail", "database", f"{path}: {reason}{mend}")
         return
     newest = migrations()[-1][0]
     if verdict != "ok":
-        yield Finding("fail", "database", f"{path} is damaged ({verdict}): set it aside and restore a copy")
+        yield Finding("fail", "database", f"{path} is damaged ({verdict}){_MEND}")
     elif version > newest:
         yield Finding(
             "fail",

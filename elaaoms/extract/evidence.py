@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from difflib import SequenceMatcher
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from elaaoms.extract import Dropped, Extraction
 from elaaoms.extract.clauses import addressed_to_the_model, doubtful
@@ -335,7 +334,7 @@ def _overstates(conversation: Conversation, fact: Fact) -> str | None:
         return "not about it"
     if not _about_them(conversation, fact):
         return "person not in evidence"
-    called = _called_at(conversation)
+    called = conversation.called_at
     answered = _evidence(conversation, fact.turn)
     around = _evidence(conversation, fact.turn, statements=True)
     if fact.event_date is not None and not _dated(fact.event_date, around, called):
@@ -447,16 +446,6 @@ def _evidence(conversation: Conversation, number: int, *, statements: bool = Fal
         if asked is not None and asked.role == "agent" and (statements or "?" in asked.text):
             said.insert(0, asked)
     return " \n ".join(turn.text for turn in said)
-
-
-def _called_at(conversation: Conversation) -> datetime | None:
-    if not conversation.started_at:
-        return None
-    try:
-        zone = ZoneInfo(conversation.timezone) if conversation.timezone else UTC
-    except (ZoneInfoNotFoundError, ValueError):
-        zone = UTC
-    return datetime.fromtimestamp(conversation.started_at, zone)
 
 
 def _days(fact: Fact, said: str, called: datetime | None) -> list[date]:

@@ -6,9 +6,8 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from attrs import field, frozen
@@ -255,7 +254,7 @@ def chunks(turns: Sequence[Turn], limit: int) -> list[tuple[int, int]]:
 
 def prompt(conversation: Conversation, first: int, last: int, known: Sequence[Memory]) -> str:
     """The user message: the call's date, what is known, and the numbered turns as a fenced piece of data."""
-    called = _called_at(conversation)
+    called = conversation.called_at
     lines = [
         f"Call: {called:%A, %d %B %Y, %H:%M} ({called.tzname()})" if called else "Call: date unknown",
         f"Language: {conversation.language or 'unknown'}",
@@ -283,16 +282,6 @@ def prompt(conversation: Conversation, first: int, last: int, known: Sequence[Me
         who = "CALLER" if turn.role == "user" else "agent"
         lines.append(f"[{number}] {turn.seconds:.0f}s {who}: {text}")
     return "\n".join([*lines, "</transcript>"])
-
-
-def _called_at(conversation: Conversation) -> datetime | None:
-    if not conversation.started_at:
-        return None
-    try:
-        zone = ZoneInfo(conversation.timezone) if conversation.timezone else UTC
-    except (ZoneInfoNotFoundError, ValueError):
-        zone = UTC
-    return datetime.fromtimestamp(conversation.started_at, zone)
 
 
 def _line(text: str) -> str:
