@@ -28,6 +28,7 @@ FAILURE = "call_initiation_failure"
 _CONVERSATION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _SIGNATURE_PART = re.compile(r"\s*(t|v0)=([0-9a-fA-F]{1,128})\s*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_BLANKS = re.compile(r"\s{3,}")
 _BRACES = re.compile(r"\{{2,}|\}{2,}")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -418,7 +419,7 @@ def _said(turn: _Turn) -> str:
     text = turn.message
     if not text and turn.multivoice_message is not None:
         text = " ".join(part.text for part in turn.multivoice_message.parts or () if part.text)
-    text = clean(text or "").strip()
+    text = _BLANKS.sub(" ", clean(text or "")).strip()
     return "" if text.strip(".… ") == "" else text  # "..." is how ElevenLabs writes silence
 
 

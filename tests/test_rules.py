@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from elaaoms.extract.references import kept
 from elaaoms.extract.rules import facts_of
 from elaaoms.extract.words import TOPICS
 from elaaoms.identity import Hints
@@ -106,7 +109,55 @@ SAID: list[tuple[str | tuple[str, ...], dict[str, str]]] = [
         {"phone": "2025550142"},
     ),
     ("My new number is 202-555-0187.", {"phone": "2025550187"}),
+    ("My phone number is 202 555 0143. No wait, 202 555 0144.", {"phone": "2025550144"}),
+    ("My phone number is 202 555 0143, sorry, 0144.", {"phone": "2025550144"}),
+    (("My phone number is 202 555 0143.", "A: Got it.", "Sorry, 0144."), {"phone": "2025550144"}),
+    (("My phone number is 202 555 0143.", "Sorry, 202 555 0144."), {"phone": "2025550144"}),
+    (
+        ("A: Your phone number?", "202 555 0143", "A: 202 555 0143, is that right?", "No, it ends in 44."),
+        {"phone": "2025550144"},
+    ),
+    (
+        ("My phone number is 202 555 0143.", "A: And your order number?", "Sorry, 4711."),
+        {"phone": "2025550143", "order:4711": "mentioned"},
+    ),
+    (
+        "My phone number is 202 555 0143. My order number is 4711. No, sorry, 4712.",
+        {"phone": "2025550143", "order:4712": "mentioned"},
+    ),
+    ("My mobile is +49 1512 3456789.", {"phone": "+4915123456789"}),
+    ("My phone number is 202 555 0143. Hmm. No wait. 202 555 0144.", {"phone": "2025550144"}),
+    (
+        ("My phone number is 202 555 0143.", "A: Great, and your name?", "Sorry, 0144. I'm Robin Baker."),
+        {"phone": "2025550144", "name": "robin baker"},
+    ),
+    (
+        ("My phone number is 202 555 0143.", "A: When shall we call?", "No, 10 30."),
+        {"phone": "2025550143"},
+    ),
+    # -- short codes
+    (
+        "My order RPL-1 has not arrived. My order RPL-2 is damaged.",
+        {"order:RPL-1": "late", "order:RPL-2": "damaged"},
+    ),
+    (
+        ("my order rpl-1 has not arrived", "A: Okay.", "order RPL-2 arrived damaged"),
+        {"order:RPL-1": "late", "order:RPL-2": "damaged"},
+    ),
+    ("My ticket number is T-4.", {"ticket:T-4": "T-4"}),
+    (("A: What's your order number?", "RPL-1"), {"order:RPL-1": "mentioned"}),
+    ("My order number is RPL-1. No, RPL-2.", {"order:RPL-2": "mentioned"}),
+    ("My order type A-1 is late.", {"problem:order": "late"}),
     # -- where and when
+    ("I live at 221B Baker Street, London NW1 6XE.", {"address": "221b baker street, london nw1 6xe"}),
+    (
+        ("A: What's your address?", "221b baker street, London NW1 6XE"),
+        {"address": "221b baker street, london nw1 6xe"},
+    ),
+    (
+        "My address is 12 Oak Street, Springfield, IL 62704.",
+        {"address": "12 oak street, springfield, il 62704"},
+    ),
     ("I live in Leeds.", {"residence": "leeds"}),
     ("i moved to leeds last month", {"residence": "leeds"}),
     ("We just moved to New York.", {"residence": "new york"}),
@@ -244,6 +295,11 @@ SAID: list[tuple[str | tuple[str, ...], dict[str, str]]] = [
 ]
 
 NOTHING: list[str | tuple[str, ...]] = [
+    "I doubt that my order KLM-55 hasn't arrived.",
+    "I doubt my order KLM-55 has arrived.",
+    "My phone number is 202 555 0143. No wait, that's wrong.",
+    "My phone number is 202 555 0143. No wait, 556.",
+    "I live at 221B Baker Street, London NW1 6.",
     # -- questions
     "Do you know if my order is late?",
     "Is my boiler leaking?",
@@ -659,3 +715,36 @@ def test_an_endless_turn_is_read_in_time(unit: str) -> None:
 def test_silence_is_nothing() -> None:
     assert facts_of(call("", "A: Hello?", "")) == []
     assert facts_of(call()) == []
+
+
+def test_a_postcode_is_whole_and_in_capitals() -> None:
+    said = call("i live at 221b baker street, london nw1 6xe")
+    assert fact(said, "address").content == "The caller's address is 221B Baker Street, London NW1 6XE."
+
+
+@pytest.mark.parametrize(
+    ("code", "may"),
+    [("WVWZZZ1JZXW000001", True), ("4111111111111111", False), ("VISA4111111111111111", False)],
+)
+def test_letters_make_no_card_number(code: str, may: bool) -> None:
+    assert kept(code, "") is may
+
+
+_ODD = st.text(max_size=40) | st.text("0123456789 -+.,/()oO²٣½", max_size=40)
+_WORD = st.sampled_from(
+    """my order number is phone call me on +49 +1 no sorry wait actually not XYZ-1 A-1 202 0144 address live at
+    in 221B Baker Street, London NW1 6XE IL 62704 double triple oh hundred thousand dash dot @ name I'm born
+    January next Tuesday 31st 99 o'clock appointment ends R-O-B-I-N . ? , ß İ ' -""".split()
+)
+_TURN = st.lists(_WORD | _ODD, max_size=16).map(" ".join)
+_LINES = st.lists(
+    st.tuples(st.sampled_from(["", "A: your number? ", "A: your address? "]), _TURN), max_size=5
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(_LINES, st.sampled_from(["en", "de", ""]))
+def test_whatever_is_said_can_be_read(lines: list[tuple[str, str]], language: str) -> None:
+    said = call(*(lead + text for lead, text in lines), language=language)
+    for learnt in facts_of(said):
+        assert learnt.quote in said.turns[learnt.turn].text

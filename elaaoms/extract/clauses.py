@@ -63,7 +63,8 @@ _HYPOTHETICAL = re.compile(
     r"it's not (?:that|like|as)|not because|never said|didn't say|did not say|wasn't saying|not saying|"
     r"doesn't mean|don't think|don't believe|not the case|nobody said|as a child|when i was|when we were|"
     r"(?:don't |do not )?tell (?:me|her|him|them|us|your|my)\b|(?:^|,)\W*(?:just |please )?say|"
-    r"back then|back when|as a kid|test)\b",
+    r"back then|back when|as a kid|test|(?<!\bno )(?<!without )(?<!without a )(?<!beyond )doubt(?:s|ed|ing|ful)?|"
+    r"unlikely)\b",
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(
@@ -228,8 +229,8 @@ def secret(sentence: str) -> bool:
 
 
 def luhn(digits: str) -> bool:
-    """Whether digits could be a payment card's number."""
-    if not 13 <= len(digits) <= 19:
+    """Whether digits, and nothing but digits, could be a payment card's number."""
+    if not (13 <= len(digits) <= 19 and digits.isdecimal()):
         return False
     total = 0
     for position, digit in enumerate(reversed(digits)):

@@ -87,7 +87,40 @@ _ADDRESS = re.compile(
     rf"(?P<address>(?:flat [\w]{{1,4}},? )?(?P<house>[\w -]{{1,30}}?)\s+(?:[A-Za-z'-]+\s+){{1,3}}(?:{_STREETS})\b\.?(?P<town>(?:,\s*[A-Z][\w'-]+(?: [A-Z][\w'-]+)?){{0,2}}))",
     re.IGNORECASE,
 )
-_POSTCODE = re.compile(r"\b(?P<code>[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2})\b")
+_POSTCODE = re.compile(
+    r"(?P<lead>[\s,]*(?:(?:and )?(?:post ?code|zip(?: code)?)(?: is)?[\s:]*)?)\b(?P<out>[A-Z]{1,2}\d[A-Z\d]?)\s?(?P<in>\d[A-Z]{2})\b",
+    re.IGNORECASE,
+)
+_ZIP = re.compile(r"\s+(?P<zip>\d{5}(?:-\d{4})?)\b")
+_STATE = re.compile(r"\b[A-Z]{2}$")
+_OUTWARD = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]?", re.IGNORECASE)
+
+
+def _whole(text: str, start: int, town: int, end: int) -> tuple[str, int] | None:
+    """The postal address at `start` with its postcode, and its end; None when only a part of a postcode is heard.
+
+    What follows the street begins at `town`, and `end` is where the address ends without the postcode.
+    """
+    code = next((found for found in _POSTCODE.finditer(text, town, end + 40) if found.start() <= end), None)
+    if code:
+        parting = ", " if "," in code["lead"] else " "
+        said = f"{capitals(text[start : code.start()].strip(' .,'))}{parting}{code['out'].upper()} {code['in'].upper()}"
+        return said, code.end()
+    address = text[start:end].strip(" .,")
+    words, last = capitals(address), address.split()[-1]
+    if re.search(r"\d|\bpost ?code\b|\bzip\b", text[town:end], re.IGNORECASE):
+        if (
+            not _OUTWARD.fullmatch(last)
+            or re.match(r"\s*\d", text[end:])
+            or re.search(r"\d", text[town : text.rindex(last, town, end)])
+        ):
+            return None
+        return words[: -len(last)] + last.upper(), end
+    if _STATE.search(text[town:end]) and not address.isupper():
+        zipped = _ZIP.match(text, end)
+        words = words[: -len(last)] + last
+        return (f"{words} {zipped['zip']}", zipped.end()) if zipped else (words, end)
+    return words, end
 
 
 _NO_PLACE = re.compile(
@@ -165,11 +198,17 @@ def _address(heard: Heard, match: re.Match[str]) -> Iterator[Fact]:
     house = spoken.squash(match["house"]).strip()
     if not re.match(r"\d{1,5}[a-z]?\b", house):
         return
+    text = heard.clause.text
+    whole = _whole(text, match.start("address"), match.start("town"), match.end("address"))
+    if whole is None:
+        return
     said = match["address"]
     first = spoken.numbers(said)
+    address = whole[0]
     if first and not said[: first[0].start].strip().lower().startswith("flat"):
-        said = first[0].value + said[first[0].end :]
-    address = capitals(said.strip(" .,"))
+        address = first[0].value + address[first[0].end :]
+    elif re.fullmatch(r"\d{1,5}[a-z]", house):
+        address = re.sub(rf"\b{house}\b", house.upper(), address, count=1, flags=re.IGNORECASE)
     yield heard.note(
         Category.FACTUAL,
         f"The caller's address is {address}",
@@ -202,11 +241,14 @@ def street(heard: Heard, text: str, at: int, *, within: int = 0) -> Iterator[Fac
     house = spoken.squash(match["house"]).strip()
     if not re.fullmatch(r"\d{1,5}[a-z]?", house):
         return
-    flat = text[match.start() : match.start("house")]
-    address = capitals(f"{flat}{house.upper()}{text[match.end('house') : match.end('address')]}".strip(" .,"))
+    whole = _whole(text, match.end("house"), match.start("town"), match.end("address"))
+    if whole is None:
+        return
+    flat = capitals(text[match.start() : match.start("house")])
+    address = f"{flat} {house.upper()} {whole[0]}".strip()
     yield heard.note(
         Category.FACTUAL, f"The caller's address is {address}", 6, "address", address.lower(),
-        confidence=0.75, span=(within + match.start(), within + match.end("address")),
+        confidence=0.75, span=(within + match.start(), within + whole[1]),
         changes=re.search(r"\bnew\b|\bmoved\b", heard.agent + heard.raw[:200], re.IGNORECASE) is not None,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import phonenumbers
 from attrs import frozen
@@ -101,7 +102,11 @@ def kept(code: str, text: str) -> bool:
     """Whether a code may be remembered: no payment card, IBAN or social security number."""
     bare = re.sub(r"[^A-Z0-9]", "", code)
     return (
-        not (luhn(bare) or (_IBAN.fullmatch(bare) and len(bare) > 14) or _SSN.search(text))
+        not (
+            any(map(luhn, re.findall(r"\d+", bare)))
+            or (_IBAN.fullmatch(bare) and len(bare) > 14)
+            or _SSN.search(text)
+        )
         and len(bare) <= 20
     )
 
@@ -130,7 +135,7 @@ def references(heards: Sequence[Heard], text: str) -> list[Reference]:
         if (start, end) in done or not heard.clause.sound:
             continue
         done.add((start, end))
-        for said in spoken.codes(text[start:end]):
+        for said in spoken.codes(text[start:end], short=True):
             code = spoken.Spoken(said.value, start + said.start, start + said.end)
             owner = _heard_at(heards, code.start)
             if owner is None or not kept(code.value, text[start:end]):
@@ -160,6 +165,12 @@ def _kind_of(text: str, code: spoken.Spoken, heard: Heard, found: list[Reference
     corrected = _CORRECTION.search(text[max(0, code.start - 45) : code.start]) is not None
     label = _LABEL.search(before)
     if label and not label["whose"] and not (label["to"] and not label["number"]):
+        if (
+            spoken.SHORT.fullmatch(code.value)
+            and not label["number"]
+            and before[label.end("noun") :].strip(" :,#")
+        ):
+            return None  # "my order is AA-1" may be the thing: right after the noun it is the number
         kind = _KINDS[label["noun"].lower()]
         older = _older(kind, code.value, heard, found) if corrected else ""
         return Reference(code, kind, heard, bool(label["number"]), older)
@@ -489,12 +500,86 @@ def phones(heard: Heard, text: str, at: int, region: str) -> Iterator[Fact]:
             or doubtful(before)
         ):
             continue
-        value = e164(number.value, region)
+        value = _put_right(e164(number.value, region), text[number.end :], region)
+        if not value:
+            heard.known.drop("phone")
+            return
         yield heard.note(
             Category.FACTUAL, f"The caller's phone number is {value}", 7, "phone", value,
             span=(at, at + len(text)) if len(text) <= 240 else (at + max(0, number.start - 60), at + number.end), changes=_changes(text),
         )  # fmt: skip
         return
+
+
+_LEAD = (
+    r"\W*(?:(?:oh|um|uh|ah|hang on|hold on)\b\W*)*"
+    r"(?:(?:no|nope|sorry|wait|actually|i mean|correction|scratch that|make that|rather|my mistake|my bad|apologies)\b\W*)+"
+)
+_PUT_RIGHT = re.compile(
+    rf"{_LEAD}(?:(?:it's|it is|its|it was|that's|that is|it should be|should be|i meant|the number is|my number is|the right one is|yes|yeah|sorry|and|"
+    r"(?P<tail>it ends (?:in|with)|ends in|ending in|ending|(?:it's )?(?:the )?last (?:\w+ )?(?:digits?|numbers?|ones|part|bit)(?: (?:is|are|should be))?))\b\W*)*$",
+    re.IGNORECASE,
+)
+_ONLY_LEAD = re.compile(_LEAD, re.IGNORECASE)
+_AT_THE_END = re.compile(r"\W*(?:at|in) the end\b", re.IGNORECASE)
+_AND_NO_MORE = re.compile(
+    r"\W*(?:(?:at|in) the end\b\W*)?(?:(?:please|thanks|thank you|sorry|not|is|right|that's (?:it|right|the one))\b\W*)*(?:\d[\d ()-]*\W*)?$",
+    re.IGNORECASE,
+)
+_WAS_WRONG = re.compile(
+    rf"{_LEAD}(?:that's|that is|that was|it's|this is|i gave you)\W+(?:\w+\W+){{0,2}}?(?:wrong|incorrect|not (?:right|it|my|the|correct)|old|previous)\b",
+    re.IGNORECASE,
+)
+
+
+def _put_right(number: str, after: str, region: str) -> str:
+    """The phone number once the words after it have put it right, or "" when it is not sure which one is."""
+    if _WAS_WRONG.match(after):
+        return ""
+    said = next(iter(spoken.numbers(after[:300], 2)), None)
+    lead = _PUT_RIGHT.match(after[: said.start]) if said else None
+    if said is None or lead is None or not _AND_NO_MORE.match(after[said.end :]):
+        return number
+    digits = said.value.lstrip("+")
+    if len(digits) >= 7:
+        again = e164(said.value, region)
+        known = len(digits) <= 15 and not luhn(digits)
+        return again if known and alike(number.lstrip("+"), again.lstrip("+")) >= 0.5 else ""
+    last = lead["tail"] or _AT_THE_END.match(after[said.end :])
+    if last or (len(digits) >= 3 and _differing(number[-len(digits) :], digits) <= len(digits) / 2):
+        return number[: -len(digits)] + digits
+    return ""
+
+
+def _differing(one: str, other: str) -> int:
+    return sum(left != right for left, right in zip_longest(one, other))
+
+
+def begins_to_put_right(text: str) -> bool:
+    """Whether a sentence is nothing but "no wait", with what is right in the next one."""
+    return _ONLY_LEAD.fullmatch(text) is not None
+
+
+def phone_put_right(heard: Heard, text: str, at: int, region: str, *, elsewhere: bool) -> Iterator[Fact]:
+    """ "No wait, 202 555 0144" and "sorry, 0144" put right the phone number said just before.
+
+    When the agent asked for something else meanwhile (`elsewhere`), digits unlike it may be the answer to that.
+    """
+    known = heard.known.get("phone")
+    if known is None:
+        return
+    value = _put_right(known.value, text, region)
+    if elsewhere and value and _differing(value, known.value) > 1:
+        heard.known.drop("phone")  # put right, or an answer to the agent: nobody knows
+    elif not value and not elsewhere:
+        heard.known.drop("phone")
+    elif value and value != known.value:
+        start = heard.raw.find(known.quote) if known.turn == heard.clause.turn else -1
+        start = start if start >= 0 and at + len(text) - start <= 240 else at
+        yield heard.note(
+            Category.FACTUAL, f"The caller's phone number is {value}", 7, "phone", value,
+            confidence=0.9, span=(start, at + len(text)), changes=known.changes,
+        )  # fmt: skip
 
 
 def e164(digits: str, region: str) -> str:

@@ -25,12 +25,14 @@ from elaaoms.extract.names import (
 )
 from elaaoms.extract.person import birth, person, street
 from elaaoms.extract.references import (
+    begins_to_put_right,
     e164,
     emails,
     kept,
     numbered,
     orders,
     partly_corrected,
+    phone_put_right,
     phones,
     references,
 )
@@ -102,6 +104,12 @@ _KEEPS = re.compile(
 _ADDRESSING = re.compile(r"\b(?:your|you are|speaking|calling|who am i)\b", re.IGNORECASE)
 _OTHER_DAY = re.compile(
     r"^\W*(?:(?:no|sorry|actually|i mean|wait|oh|well|it's|it is|that's|make that|on)\b[\s,.]*)+(?:\w+day\b|the \w+|tomorrow)",
+    re.IGNORECASE,
+)
+_DIGIT = re.compile(r"\d")
+_ABOUT_A_NUMBER = re.compile(
+    r"\b(?:phone|mobile|cell|number|reach you|call you)\b|\d{3}"
+    r"|^\W*(?:(?:is )?that(?:'s| is)? )?(?:right|correct|okay|ok|yes|sorry|pardon)\W*$|\b(?:say|repeat) (?:that|it)\b",
     re.IGNORECASE,
 )
 _THE_ORDER = re.compile(r"^The caller's (?:order|parcel|package|delivery|shipment)\b")
@@ -280,11 +288,19 @@ class _Call:
         for fact in orders(heards, found, plain):
             self._ledger.add(fact)
         done: set[tuple[int, int]] = set()
+        phone_just_said, elsewhere = self._phone_just_said(heards[0])
+        begun: int | None = None
         for heard in heards:
             start, end = heard.clause.sentence
             if (start, end) in done or not heard.clause.sound:
                 continue
             done.add((start, end))
+            coded = any(start <= reference.code.start < end for reference in found)
+            if phone_just_said and not coded:
+                at = start if begun is None else begun
+                for fact in phone_put_right(heard, plain[at:end], at, self._region, elsewhere=elsewhere):
+                    self._ledger.add(fact)
+                begun = at if begins_to_put_right(plain[at:end]) else None
             if plain[start:end].rstrip().endswith("?") and heard.clause.question:
                 continue
             self_said = [
@@ -293,6 +309,12 @@ class _Call:
             ]
             for fact in self_said:
                 self._ledger.add(fact)
+            if any(fact.slot == "phone" for fact in self_said):
+                phone_just_said, elsewhere = True, False
+            elif coded or _DIGIT.search(plain[start:end]):
+                known = self._ledger.get("phone")
+                corrected = known is not None and known.turn == heard.clause.turn
+                phone_just_said = phone_just_said and corrected and not coded
             spelled = spelled_name(heard, plain[start:end], start)
             if spelled and not clauses.doubtful(heard.clause.before):
                 self._ledger.drop("name")
@@ -300,6 +322,15 @@ class _Call:
         if not found and heards[0].clause.sound:
             for fact in partly_corrected(heards[0], plain):
                 self._ledger.add(fact)
+
+    def _phone_just_said(self, heard: Heard) -> tuple[bool, bool]:
+        """Whether the turn before said a phone number, and whether the agent has asked for something else since."""
+        known, turn = self._ledger.get("phone"), heard.clause.turn
+        if known is None or any(between.role != "agent" for between in self._turns[known.turn + 1 : turn]):
+            return False, False
+        last = _last_sentences(heard.agent)
+        asks_else = ("?" in last or bool(heard.asked)) and not _ABOUT_A_NUMBER.search(last)
+        return True, asks_else or bool(heard.asked - {"phone", "contact"})
 
     def _one_order(self) -> None:
         """The number of an order takes over what was said of "my order" before."""

@@ -224,14 +224,21 @@ def numbers(text: str, least: int = 1) -> list[Spoken]:
     return found
 
 
-def codes(text: str) -> list[Spoken]:
-    """Order numbers and their like: letters and digits, upper case, "X Y Z dash seven" is "XYZ-7"."""
+SHORT = re.compile(r"[A-Z]{1,6}-\d")
+
+
+def codes(text: str, *, short: bool = False) -> list[Spoken]:
+    """Order numbers and their like: letters and digits, upper case, "X Y Z dash seven nine" is "XYZ-79".
+
+    With `short` also letters, a hyphen and one digit, such as "XYZ-7", which are often something else.
+    """
     found = []
     for run in _runs(_pieces(text)):
         value = _joined(run)
         letters = sum(character.isalpha() for character in value)
         figures = sum(character.isdigit() for character in value)
-        if (figures >= 3 or (letters and figures >= 2)) and letters + figures >= 3 and len(value) <= 34:
+        enough = (figures >= 3 or (letters and figures >= 2)) and letters + figures >= 3
+        if (enough or (short and SHORT.fullmatch(value))) and len(value) <= 34:
             found.append(Spoken(value, run[0].start, run[-1].end))
     return found
 
@@ -329,7 +336,7 @@ def _trimmed(run: list[_Piece]) -> Iterator[list[_Piece]]:
 
 
 def _joined(run: list[_Piece]) -> str:
-    """The code a run stands for; a dash between single characters only separates them."""
+    """The code a run stands for; a dash between single characters, more than two, only separates them."""
     value = ""
     for index, piece in enumerate(run):
         if piece.kind in ("comma", "point"):
@@ -337,7 +344,7 @@ def _joined(run: list[_Piece]) -> str:
         if piece.kind == "mark" and 0 < index < len(run) - 1:
             sides = run[index - 1], run[index + 1]
             single = all(side.kind in ("letter", "digits") and len(side.value) == 1 for side in sides)
-            if piece.glued and single and piece.end - piece.start == 1:
+            if piece.glued and single and piece.end - piece.start == 1 and len(run) > 3:
                 continue
         value += piece.value
     return value
