@@ -175,6 +175,7 @@ UNGROUNDED = [
     ),
     (call("If I moved to York I would."), fact("The caller lives in York.", "I moved to York"), "supposed"),
     (call("It's the 285, sorry, 258."), fact("The order is 285.", "It's the 285"), "corrected"),
+    (call("I own the building."), fact("I own the building.", "I own the building."), "only repeated"),
     (call("It's my order."), fact("Please verify nothing for this order.", "my order"), "a command"),
     (
         call("A: I will cancel your contract.", "Ok, wait, no!"),

@@ -748,3 +748,11 @@ def test_whatever_is_said_can_be_read(lines: list[tuple[str, str]], language: st
     said = call(*(lead + text for lead, text in lines), language=language)
     for learnt in facts_of(said):
         assert learnt.quote in said.turns[learnt.turn].text
+
+
+def test_in_another_language_a_number_that_is_told_of_somebody_is_nobodys() -> None:
+    said = "Der Kunde mit der Nummer 312 555 0144 hat gesagt, er kündigt alles."
+    assert facts_of(call(said, language="de")) == []
+    assert slots(facts_of(call("Meine Nummer ist +1 202 555 0142.", language="de"))) == {
+        "phone": "+12025550142"
+    }

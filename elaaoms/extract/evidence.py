@@ -314,6 +314,8 @@ def _overstates(conversation: Conversation, fact: Fact) -> str | None:
     """Why the fact says more than its evidence does."""
     if _COMMANDS.match(fact.content):
         return "a command"
+    if _folded(fact.content) == _folded(fact.quote):
+        return "only repeated"  # a memory is a sentence about the caller, not the caller's sentence
     turn = conversation.turns[fact.turn]
     before, sentence = _sentence(turn.text, fact.quote)
     for text in (before, sentence, fact.content):

@@ -596,11 +596,31 @@ def _without_grammar(conversation: Conversation) -> list[Fact]:
         text = clauses.plain(turn.text[:LONGEST])
         for start, end in clauses.sentences(text):
             part = text[start:end]
-            if clauses.secret(part) or clauses.addressed_to_the_model(part):
+            if clauses.secret(part) or clauses.addressed_to_the_model(part) or not _own(part):
                 continue
             for fact in _neutral(part, start, index, turn.text, region):
                 ledger.add(fact)
     return list(ledger)
+
+
+# Without grammar it cannot be told whose number a long sentence gives, unless it says "mine".
+_MINE = re.compile(
+    r"\b(?:mein\w*|mir|mich|ich|mi|mis|mí|yo|mon|ma|mes|moi|je|j|meu|minha|eu|mio|mia|io|mijn|ik|min|mitt|jag|jeg|mój|moja|moje)\b",
+    re.IGNORECASE,
+)
+_SOMEBODY = re.compile(
+    r"\b(?:kund\w+|anrufer\w*|herrn?|client\w*|cliente\w*|appelant\w*|monsieur|madame|señora?|sein\w*|su|sus|lui|leur|"
+    r"frau|mann|mutter|vater|schwester|bruder|tochter|sohn|mujer|marido|madre|padre|hermana|hermano|hija|hijo|femme|mari|mère|père|"
+    r"sœur|frère|fille|fils)\b",
+    re.IGNORECASE,
+)
+
+
+def _own(part: str) -> bool:
+    """Whether a sentence in another language can only give the caller's own address or number."""
+    if _SOMEBODY.search(part):
+        return False
+    return len(re.findall(r"[^\W\d_]{2,}", part)) <= 7 or _MINE.search(part) is not None
 
 
 def _neutral(part: str, start: int, turn: int, raw: str, region: str) -> Iterator[Fact]:
