@@ -140,7 +140,7 @@ class Ingest:
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
 
-        def transaction(tx: Transaction) -> tuple[Accepted, bool, bool]:
+        def transaction(tx: Transaction) -> tuple[Accepted, bool]:
             recorded = self._calls.record(tx, archived, now=now)
             job_id = recorded.job_id
             if recorded.newest:
@@ -165,12 +165,12 @@ class Ingest:
                 duplicate=recorded.duplicate,
                 extraction_status="queued" if job_id is not None else "nothing",
             )
-            return accepted, recorded.duplicate, not recorded.newest
+            return accepted, recorded.newest
 
-        accepted, seen, outdated = await self._database.write(transaction)
-        if seen and event.type == AUDIO and accepted.job_id is not None:
+        accepted, newest = await self._database.write(transaction)
+        if accepted.duplicate and event.type == AUDIO and accepted.job_id is not None:
             await self._remove_decoded(archived.path, accepted.job_id)
-        if outdated and talk is not None:
+        if not newest and talk is not None:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)

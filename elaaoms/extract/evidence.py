@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from difflib import SequenceMatcher
 
@@ -209,7 +209,11 @@ def verify_proposals(conversation: Conversation, facts: Sequence[Fact]) -> Extra
     return _sifted(conversation, facts, lambda talk, fact: _misquotes(talk, fact) or _overstates(talk, fact))
 
 
-def _sifted(conversation, facts, objection) -> Extraction:  # type: ignore[no-untyped-def]
+def _sifted(
+    conversation: Conversation,
+    facts: Sequence[Fact],
+    objection: Callable[[Conversation, Fact], str | None],
+) -> Extraction:
     kept: list[Fact] = []
     dropped: list[Dropped] = []
     seen = set()

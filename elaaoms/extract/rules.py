@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import phonenumbers
 from attrs import evolve
@@ -142,7 +140,7 @@ class _Call:
 
     def __init__(self, conversation: Conversation) -> None:
         self._turns = conversation.turns
-        self._now = _clock(conversation)
+        self._now = conversation.called_at
         self._region = _region(conversation)
         self._injected = tuple(spoken.squash(clauses.plain(text[:4000])) for text in conversation.injected)
         self._injected_days = injected_days(conversation.injected, self._now)
@@ -545,17 +543,6 @@ def _asked(agent: str) -> frozenset[str]:
 def _last_sentences(text: str) -> str:
     spans = clauses.sentences(text)[-2:]
     return text[spans[0][0] :] if spans else ""
-
-
-def _clock(conversation: Conversation) -> datetime | None:
-    """When the call began where the caller is; None when ElevenLabs did not say."""
-    if conversation.started_at <= 0:
-        return None
-    try:
-        zone = ZoneInfo(conversation.timezone) if conversation.timezone else UTC
-    except (KeyError, ValueError, OSError):
-        zone = UTC
-    return datetime.fromtimestamp(conversation.started_at, zone)
 
 
 def _region(conversation: Conversation) -> str:
