@@ -27,16 +27,20 @@ class Meter(Protocol):
 
 
 class Tally:
-    """A meter that only adds up, for measurements; `usd` is US dollars."""
+    """A meter that adds up what one piece of work costs, in US dollars, and tells the ledger if there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Meter | None = None) -> None:
+        self._ledger = ledger
         self.usd = 0.0
 
     async def check(self) -> None:
-        return None
+        if self._ledger is not None:
+            await self._ledger.check()
 
     async def charge(self, conversation_id: str, answer: Answer) -> None:
         self.usd += answer.cost_usd
+        if self._ledger is not None:
+            await self._ledger.charge(conversation_id, answer)
 
 
 class Budget:

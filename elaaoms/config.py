@@ -213,6 +213,7 @@ class Identity:
 
 _PRICE = "Price of a million {} tokens in US dollars, for the ledger and the budget"
 _MODELS = ("openai", "anthropic")
+PROVIDERS = ("rules", *_MODELS)
 
 
 def _fallback(_: Any, attribute: Attribute[Any], value: Sequence[str]) -> None:
@@ -277,7 +278,7 @@ class Llm:
     provider: str = _setting(
         "rules",
         "What reads the transcripts; rules needs no key, a language model understands far more",
-        _OneOf("rules", *_MODELS),
+        _OneOf(*PROVIDERS),
     )
     fallback: tuple[str, ...] = _setting(
         (), 'Providers that are asked in this order when the first one fails, like ["anthropic"]', _fallback
@@ -330,6 +331,12 @@ class Greeting:
         False, "Whether ElevenLabs is told to say the greeting (the agent must allow that override)"
     )
     expires_days: int = _setting(90, "How long a prepared greeting is used, in days", _Between(1, 3650))
+    writer: Literal["template", "model"] = _setting(
+        "template",
+        "Who words greetings; model asks the provider of [llm] after a call, checks every claim against the memories, "
+        "and keeps the template's greeting where that fails",
+        _OneOf("template", "model"),
+    )
     stranger: str = _setting(
         "Hello! How can I help you today?",
         "Greeting for a caller without memories; 1 to 220 characters, no {{ or }}",
@@ -375,6 +382,17 @@ class Privacy:
     patterns: tuple[str, ...] = _setting(
         (), 'Regular expressions of your own for what else is masked, like ["MEMBER-[0-9]{6}"]', _patterns
     )
+    redact_payloads: bool = _setting(
+        False,
+        "Whether secrets are taken out of the archived transcript too, when its call is processed; "
+        "it is no longer byte for byte what was received then, and recordings stay as they are",
+    )
+
+    @property
+    def policy(self) -> redact.Policy:
+        """What the redactor goes by."""
+        kinds = {setting.name for setting in fields(Privacy)} - {"redact_payloads"}
+        return redact.Policy(**{name: getattr(self, name) for name in kinds})
 
 
 @frozen(kw_only=True)
@@ -422,6 +440,10 @@ class Config:
     logging: Logging = field(factory=Logging, metadata={"comment": "What is written to stderr."})
     folder: Path = field(factory=Path, eq=False)
 
+    def __attrs_post_init__(self) -> None:
+        if self.greeting.writer == "model" and self.llm.provider == "rules":
+            raise ValueError("greeting.writer is model, but llm.provider is rules, which words no greetings")
+
     @property
     def data(self) -> Path:
         """The state directory as an absolute path."""
@@ -440,7 +462,6 @@ RESERVED: Mapping[str, Any] = {
     "elevenlabs.api_url": "https://api.elevenlabs.io",
     "elevenlabs.agent_profile_ttl_hours": 24,
     "elevenlabs.reconcile_minutes": 60,
-    "greeting.writer": "template",
     "limits": {},
     "security": {},
     "alerts": {},
@@ -643,6 +664,10 @@ class Secrets:
         """The token of the admin listener; ConfigError without one."""
         self.require("admin_token")
         return self._values["admin_token"][0]
+
+    def replaced(self, changes: Mapping[str, str]) -> Secrets:
+        """The same with other values for some names."""
+        return Secrets({**self._values, **{name: (value,) for name, value in changes.items()}})
 
     def get(self, name: str) -> str | None:
         """The secret, None when it is not given; of several webhook secrets the first."""

@@ -14,22 +14,23 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
-from attrs import asdict, frozen
+from attrs import evolve, frozen
 
-from elaaoms import redact
 from elaaoms.archive import Archive
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import Database
 from elaaoms.directory import Directory
-from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed
+from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
 from elaaoms.extract.model import Model
+from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style
 from elaaoms.ingest import Ingest
 from elaaoms.jobs import Schedule
@@ -94,12 +95,12 @@ async def running(
 
 
 @asynccontextmanager
-async def desk(config: Config) -> AsyncIterator[tuple[str, str]]:
+async def desk(config: Config, secrets: Secrets) -> AsyncIterator[tuple[str, str]]:
     """The admin API alone on a private port, for commands while no daemon runs: (url, token)."""
     if not (config.data / "elaaoms.db").exists():
         raise ElaaomsError(f"there is nothing in {config.data} yet: `elaaoms serve` has not run there")
     token = random.token_urlsafe(32)
-    secrets = Secrets(dict.fromkeys(SECRETS, (token,)))
+    secrets = secrets.replaced(dict.fromkeys(SECRETS, token))
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with (
         _opened(config, secrets, fatal, time.time) as (services, _),
@@ -144,8 +145,8 @@ async def _compose(
         own=await calls.own_numbers(),
     )
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
-    extractor = extractor_of(config, secrets, budget)
-    privacy = redact.Policy(**asdict(config.privacy))
+    extractor, greeter = _readers(config, secrets, budget)
+    privacy = config.privacy.policy
     ingest = Ingest(
         database,
         archive,
@@ -160,6 +161,8 @@ async def _compose(
         ),
         privacy=privacy,
         style=style,
+        greeter=greeter,
+        redact_payloads=config.privacy.redact_payloads,
         clock=clock,
     )
     recall = Recall(
@@ -190,6 +193,7 @@ async def _compose(
         directory=directory,
         ingest=ingest,
         extractor=extractor,
+        reader=partial(_reader, config, secrets),
         budget=budget,
         recall=recall,
         clock=clock,
@@ -199,11 +203,36 @@ async def _compose(
 
 def extractor_of(config: Config, secrets: Secrets, budget: Meter) -> Extractor:
     """What reads the transcripts; SDKs are imported only here, when they are used."""
+    return _readers(config, secrets, budget)[0]
+
+
+def _readers(config: Config, secrets: Secrets, budget: Meter) -> tuple[Extractor, Greeter | None]:
+    """What reads the transcripts, and what words the greetings with the same models."""
     llm = config.llm
     if llm.provider == "rules":
-        return Rules()
-    models = [_model(name, llm, secrets) for name in (llm.provider, *llm.fallback)]
-    return Model(Chain(models), chunk_tokens=llm.chunk_tokens, budget=budget)
+        return Rules(), None
+    models = Chain([_model(name, llm, secrets) for name in (llm.provider, *llm.fallback)])
+    greeter = None
+    if config.greeting.writer == "model":
+        greeter = Greeter(models, privacy=config.privacy.policy, budget=budget)
+    return Model(models, chunk_tokens=llm.chunk_tokens, budget=budget), greeter
+
+
+def _reader(
+    config: Config, secrets: Secrets, provider: str | None, model: str | None, budget: Meter
+) -> tuple[Extractor, str]:
+    """Another extractor for a replay, and the model it asks; it has no fallback, so that figures are its own."""
+    llm = evolve(config.llm, provider=provider or config.llm.provider, fallback=())
+    if llm.provider == "rules":
+        if model is not None:
+            raise Unreadable("the rules have no models @ $.model")
+        return Rules(), ""
+    if model is not None:
+        llm = evolve(
+            llm, openai=evolve(llm.openai, model=model), anthropic=evolve(llm.anthropic, model=model)
+        )
+    asked = llm.openai.model if llm.provider == "openai" else llm.anthropic.model
+    return extractor_of(evolve(config, llm=llm), secrets, budget), asked
 
 
 def _model(name: str, llm: Llm, secrets: Secrets) -> LanguageModel:

@@ -35,6 +35,7 @@ _BACK = {
         "Comment puis-je vous aider aujourd'hui ?",
     ),
 }
+LANGUAGES = frozenset(_BACK)
 _NEW_HERE = {
     "en": "Hello {name}! How can I help you today?",
     "de": "Hallo {name}! Wie kann ich Ihnen heute helfen?",

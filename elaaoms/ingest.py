@@ -15,19 +15,34 @@ from attrs import asdict, evolve, frozen
 
 from elaaoms import reconcile, redact
 from elaaoms.archive import Archive, Archived
-from elaaoms.calls import CallStore
+from elaaoms.budget import Tally
+from elaaoms.calls import CallStore, LastCall, Recorded
 from elaaoms.database import Database, Transaction
 from elaaoms.directory import Directory, Identified
 from elaaoms.errors import ElaaomsError, NotFound, ServiceRejected, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
 from elaaoms.extract.evidence import to_the_model
+from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style, prepare
 from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State
-from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Fact, Heard, MemoryStore, owner_of
+from elaaoms.memory import (
+    MAX_CONTENT,
+    MAX_QUOTE,
+    Fact,
+    Heard,
+    Memory,
+    MemoryStore,
+    Prepared,
+    Status,
+    owner_of,
+)
+from elaaoms.redact.payload import without_secrets
+from elaaoms.replay import Reading, Replay, reasons
 from elaaoms.webhooks import AUDIO, Collected, Conversation, Event, Scanner, parse_event
 
 REMEMBER = "remember"  # extract memories from a call
 AUDIO_FILE = "audio"  # decode a call's audio
+GREET = "greet"  # have a model word a caller's next greeting
 
 _BASE64_STEP = 1 << 16  # characters decoded at a time; a multiple of four
 
@@ -55,6 +70,18 @@ class Statement:
     agent_id: str | None
 
 
+@frozen(kw_only=True)
+class _Understood:
+    """One reading of a call, not written yet; `secrets` is how many were taken out before it."""
+
+    talk: Conversation
+    who: Identified | None
+    heard_at: float
+    heard: tuple[Heard, ...]
+    dropped: tuple[Mapping[str, str], ...]
+    secrets: int
+
+
 class Ingest:
     """Takes in events and turns calls into memories; every method may be repeated after a crash."""
 
@@ -71,6 +98,8 @@ class Ingest:
         policy: reconcile.Policy,
         privacy: redact.Policy,
         style: Style,
+        greeter: Greeter | None,
+        redact_payloads: bool,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
@@ -83,13 +112,15 @@ class Ingest:
         self._reconcile = partial(reconcile.learn, policy=policy)
         self._privacy = privacy
         self._style = style
+        self._greeter = greeter
+        self._redact_payloads = redact_payloads
         self._clock = clock
         self.behind = False  # archived bodies wait for their rows
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Job], Any]]:
         """What the worker runs, by kind of job."""
-        return {REMEMBER: self.remember, AUDIO_FILE: self.decode_audio}
+        return {REMEMBER: self.remember, GREET: self.greet, AUDIO_FILE: self.decode_audio}
 
     # -- an event arrives -----------------------------------------------------------
 
@@ -140,7 +171,7 @@ class Ingest:
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
 
-        def transaction(tx: Transaction) -> tuple[Accepted, bool]:
+        def transaction(tx: Transaction) -> tuple[Accepted, Recorded]:
             recorded = self._calls.record(tx, archived, now=now)
             job_id = recorded.job_id
             if recorded.newest:
@@ -165,12 +196,14 @@ class Ingest:
                 duplicate=recorded.duplicate,
                 extraction_status="queued" if job_id is not None else "nothing",
             )
-            return accepted, recorded.newest
+            return accepted, recorded
 
-        accepted, newest = await self._database.write(transaction)
+        accepted, recorded = await self._database.write(transaction)
+        if recorded.path != archived.path:  # it came again after its first copy lost its secrets
+            await asyncio.to_thread(self._archive.remove, archived.path)
         if accepted.duplicate and event.type == AUDIO and accepted.job_id is not None:
             await self._remove_decoded(archived.path, accepted.job_id)
-        if not newest and talk is not None:
+        if not recorded.newest and talk is not None:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)
@@ -198,46 +231,118 @@ class Ingest:
 
     async def remember(self, job: Job) -> Outcome:
         """Extract, verify, reconcile; memories, the next greeting and the call's outcome are one write."""
-        body = await asyncio.to_thread(self._archive.read, job.args["path"])
-        event = await asyncio.to_thread(parse_event, body)
-        talk = event.conversation
-        if talk is None:
-            raise Unreadable("the event has no transcript")
+        event, talk = await asyncio.to_thread(self._open, job.args["path"])
         if await self._is_outdated(event):
             log.info("call %s: a newer body took this one's place", event.conversation_id)
             return Done()
-        who = await self._directory.identify_call(talk)
-        known = await self._memories.active(who.caller) if who is not None else []
-        turns, removed = await asyncio.to_thread(redact.redact_turns, talk.turns, self._privacy)
-        extraction = await self._extractor.extract(
-            evolve(talk, turns=turns, collected=self._harmless(talk)), known
-        )
-        now = self._clock()
-        heard_at = talk.started_at or event.event_timestamp or now
-        arrived_at = (await self._calls.get(talk.conversation_id)).received_at
-        heard = [_heard(talk, self._redacted(fact), heard_at, arrived_at) for fact in extraction.facts]
-        dropped = [asdict(entry) | {"content": self._hide(entry.content)} for entry in extraction.dropped]
-        owner = owner_of(who.caller if who else None, talk.conversation_id)
-
-        def write(tx: Transaction) -> None:
-            self._introduce(tx, who, self._directory.own_numbers(talk), heard_at)
-            self._memories.learn(
-                tx, heard, owner=owner, conversation_id=talk.conversation_id, reconcile=self._reconcile
-            )
-            outcome = "completed" if heard else "nothing"
-            self._calls.settle(tx, talk.conversation_id, outcome=outcome, dropped=dropped)
-            if who is not None:
-                self._prepare(tx, who.caller, now)
-
+        understood = await self._understand(event, talk, self._extractor)
         log.info(
             "call %s: %d facts, %d dropped, %d secrets taken out, by %s",
             talk.conversation_id,
-            len(heard),
-            len(dropped),
-            sum(removed.values()),
+            len(understood.heard),
+            len(understood.dropped),
+            understood.secrets,
             self._extractor.name,
         )
-        return Done(write)
+        return Done(lambda tx: self._learn(tx, understood))
+
+    def _open(self, path: str) -> tuple[Event, Conversation]:
+        """The archived transcription at `path`, without its secrets from now on if the operator wants that."""
+        body = self._archive.read(path)
+        if self._redact_payloads:
+            clean = without_secrets(body, self._privacy)
+            if clean != body:
+                with self._archive.replacing(path) as file:
+                    file.write(clean)
+                body = clean
+        event = parse_event(body)
+        if event.conversation is None:
+            raise Unreadable("the event has no transcript")
+        return event, event.conversation
+
+    async def _understand(self, event: Event, talk: Conversation, extractor: Extractor) -> _Understood:
+        """Read one call with what was known of its caller when it began."""
+        now = self._clock()
+        heard_at = talk.started_at or event.event_timestamp or now
+        who = await self._directory.identify_call(talk)
+        known = await self._memories.active(who.caller) if who is not None else []
+        known = [
+            memory
+            for memory in known
+            if memory.first_heard <= heard_at and memory.conversation_id != talk.conversation_id
+        ]
+        turns, removed = await asyncio.to_thread(redact.redact_turns, talk.turns, self._privacy)
+        extraction = await extractor.extract(evolve(talk, turns=turns, collected=self._harmless(talk)), known)
+        arrived_at = (await self._calls.get(talk.conversation_id)).received_at
+        heard = [_heard(talk, self._redacted(fact), heard_at, arrived_at) for fact in extraction.facts]
+        dropped = [asdict(entry) | {"content": self._hide(entry.content)} for entry in extraction.dropped]
+        return _Understood(
+            talk=talk,
+            who=who,
+            heard_at=heard_at,
+            heard=tuple(heard),
+            dropped=tuple(dropped),
+            secrets=sum(removed.values()),
+        )
+
+    def _learn(self, tx: Transaction, understood: _Understood) -> None:
+        """Make a reading of a call what is known from it, and prepare the caller's next call."""
+        talk, who = understood.talk, understood.who
+        self._introduce(tx, who, self._directory.own_numbers(talk), understood.heard_at)
+        self._memories.learn(
+            tx,
+            understood.heard,
+            owner=owner_of(who.caller if who else None, talk.conversation_id),
+            conversation_id=talk.conversation_id,
+            reconcile=self._reconcile,
+        )
+        outcome = "completed" if understood.heard else "nothing"
+        self._calls.settle(tx, talk.conversation_id, outcome=outcome, dropped=understood.dropped)
+        if who is not None:
+            self._prepare(tx, who.caller, self._clock(), talk.conversation_id)
+
+    # -- a call is read again ---------------------------------------------------------
+
+    async def reprocess(self, conversation_id: str) -> int:
+        """Queue an archived call once more, for the configured extractor; the job's id."""
+        event = await self._calls.transcript(conversation_id)
+        call = await self._calls.get(conversation_id)
+        job = NewJob(
+            kind=REMEMBER,
+            args={"path": event["path"]},
+            lock=owner_of(call.caller, conversation_id),
+            unique_key=event["sha256"],
+        )
+
+        def transaction(tx: Transaction) -> int:
+            job_id = self._queue.enqueue(tx, job, now=self._clock())
+            self._calls.reopen(tx, conversation_id, job_id)
+            return job_id
+
+        job_id = await self._database.write(transaction)
+        self._queue.announce()
+        return job_id
+
+    async def replay(
+        self, conversation_id: str, extractor: Extractor, spent: Tally, *, model: str, adopt: bool
+    ) -> Replay:
+        """Read an archived call with another extractor; its facts take the place of the old ones only with `adopt`."""
+        archived = await self._calls.transcript(conversation_id)
+        event, talk = await asyncio.to_thread(self._open, archived["path"])
+        call = await self._calls.get(conversation_id)
+        before = await self._memories.facts(conversation_id)
+        understood = await self._understand(event, talk, extractor)
+        if adopt:
+            await self._database.write(lambda tx: self._learn(tx, understood))
+        return Replay(
+            conversation_id=conversation_id,
+            provider=extractor.name,
+            model=model,
+            before=Reading(heard=tuple(before), dropped=reasons(call.dropped)),
+            after=Reading(heard=understood.heard, dropped=reasons(understood.dropped)),
+            usd=spent.usd,
+            adopted=adopt,
+        )
 
     def _hide(self, text: str) -> str:
         return redact.redact(text, self._privacy)
@@ -259,11 +364,50 @@ class Ingest:
             for row in await self._calls.events(event.conversation_id)
         )
 
-    def _prepare(self, tx: Transaction, caller: str, now: float) -> None:
-        """Compose what the caller's next call will be given."""
+    def _prepare(self, tx: Transaction, caller: str, now: float, conversation_id: str = "") -> None:
+        """Compose what the caller's next call will be given; a model may word the greeting better later."""
         memories = self._memories.of_owner(tx, caller)
         prepared = prepare(memories, self._calls.last_calls(tx, caller), style=self._style, now=now)
         self._memories.prepare(tx, caller, prepared)
+        if self._greeter is not None and any(prepared):
+            args = {"caller": caller, "conversation_id": conversation_id, "prepared_at": now}
+            self._queue.enqueue(tx, NewJob(kind=GREET, args=args, lock=f"greeting:{caller}"), now=now)
+
+    async def greet(self, job: Job) -> Outcome:
+        """Have a model word the greetings that were prepared, unless something was learnt since."""
+        caller, prepared_at = job.args["caller"], job.args["prepared_at"]
+        if self._greeter is None:
+            return Done()
+
+        def look(tx: Transaction) -> tuple[list[Memory], Mapping[str, LastCall], Mapping[str, Prepared]]:
+            return (
+                self._memories.of_owner(tx, caller),
+                self._calls.last_calls(tx, caller),
+                self._memories.all_prepared(tx, caller),
+            )
+
+        memories, last_calls, prepared = await self._database.write(look)
+        if any(entry.prepared_at != prepared_at for entry in prepared.values()):
+            return Done()  # a later job words what was prepared since
+        now = self._clock()
+        worded = dict(prepared)
+        for agent in last_calls.keys() & prepared.keys():
+            visible = [m for m in memories if m.status is Status.ACTIVE and m.known_to(agent)]
+            written = await self._greeter.write(
+                str(prepared[agent].variables["caller_name"]),
+                visible,
+                last_calls[agent],
+                conversation_id=job.args["conversation_id"],
+                now=now,
+            )
+            if written is not None:
+                worded[agent] = prepared[agent].greeting(written.text, written.expires_at)
+
+        def write(tx: Transaction) -> None:
+            if self._memories.all_prepared(tx, caller) == prepared:
+                self._memories.prepare(tx, caller, worded)
+
+        return Done(write)
 
     async def state(self, who: Identified, statements: Sequence[Statement]) -> int:
         """Remember what the operator says about a caller; how much of it is new."""

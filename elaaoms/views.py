@@ -9,6 +9,7 @@ from typing import Any
 from elaaoms.calls import Call, Caller, Held
 from elaaoms.jobs import Job
 from elaaoms.memory import Evidence, Memory
+from elaaoms.replay import Reading, Replay
 
 
 def moment(at: float | None) -> str | None:
@@ -124,6 +125,32 @@ def job(value: Job) -> dict[str, Any]:
         "created_at": moment(value.created_at),
         "started_at": moment(value.started_at),
         "finished_at": moment(value.finished_at),
+    }
+
+
+def replay(value: Replay) -> dict[str, Any]:
+    """A call read again, beside what is remembered of it."""
+    changes = value.difference
+
+    def reading(one: Reading) -> dict[str, Any]:
+        return {
+            "facts": len(one.heard),
+            "dropped": dict(one.dropped),
+            "groundedness": round(one.groundedness, 3),
+        }
+
+    return {
+        "conversation_id": value.conversation_id,
+        "provider": value.provider,
+        "model": value.model,
+        "adopted": value.adopted,
+        "usd": round(value.usd, 6),
+        "before": reading(value.before),
+        "after": reading(value.after),
+        "same": list(changes.same),
+        "reworded": [{"before": before, "after": after} for before, after in changes.reworded],
+        "added": list(changes.added),
+        "removed": list(changes.removed),
     }
 
 

@@ -87,12 +87,14 @@ class Held:
 class Recorded:
     """What the record already knew of an event.
 
-    `duplicate`: this very body was recorded before; `job_id` is the job that it led to then.
+    `duplicate`: this very body was recorded before; `job_id` is the job that it led to then and `path` where it
+    was archived, which may hold it without its secrets by now.
     `newest`: no other body of this type and conversation has a later `event_timestamp`.
     """
 
     duplicate: bool
     newest: bool
+    path: str
     job_id: int | None = None
 
 
@@ -128,6 +130,10 @@ class CallStore(Protocol):
         dropped: Sequence[Mapping[str, Any]],
     ) -> None:
         """Close a call's extraction: `completed` or `nothing`, and what was dropped why."""
+        ...
+
+    def reopen(self, transaction: Transaction, conversation_id: str, job_id: int) -> None:
+        """Note that a call is to be extracted again, by this job."""
         ...
 
     def hold(self, transaction: Transaction, archived: Archived, *, now: float) -> bool:
@@ -179,6 +185,10 @@ class CallStore(Protocol):
 
     async def events(self, conversation_id: str) -> list[Mapping[str, Any]]:
         """What arrived about a call: type, path, sha256, event_timestamp, received_at."""
+        ...
+
+    async def transcript(self, conversation_id: str) -> Mapping[str, Any]:
+        """The newest transcription that arrived about a call, as in `events`; NotFound."""
         ...
 
     async def recorded(self) -> frozenset[str]:

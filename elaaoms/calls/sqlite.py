@@ -13,6 +13,7 @@ from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import NotFound
 from elaaoms.identity import Address
+from elaaoms.webhooks import TRANSCRIPTION
 
 _CALL = """
 SELECT calls.*, COALESCE(outcome, CASE jobs.state WHEN 'available' THEN 'queued' WHEN 'running' THEN 'processing'
@@ -32,18 +33,19 @@ class SQLiteCallStore:
         assert event is not None  # noqa: S101 - held bodies are not events
         key = (event.conversation_id, event.type)
         rows = transaction.execute(
-            "SELECT sha256, event_timestamp, job FROM events WHERE conversation_id = ? AND type = ?", key
+            "SELECT sha256, event_timestamp, job, path FROM events WHERE conversation_id = ? AND type = ?",
+            key,
         ).fetchall()
         for row in rows:
             if row["sha256"] == archived.sha256:
-                return Recorded(duplicate=True, newest=False, job_id=row["job"])
+                return Recorded(duplicate=True, newest=False, job_id=row["job"], path=row["path"])
         transaction.execute(
             "INSERT INTO events (conversation_id, type, sha256, event_timestamp, path, size, received_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (*key, archived.sha256, event.event_timestamp, archived.path, archived.size, now),
         )
         newest = all(row["event_timestamp"] < event.event_timestamp for row in rows)
-        return Recorded(duplicate=False, newest=newest)
+        return Recorded(duplicate=False, newest=newest, path=archived.path)
 
     def queued(self, transaction: Transaction, archived: Archived, job_id: int) -> None:
         event = archived.event
@@ -116,6 +118,11 @@ class SQLiteCallStore:
         transaction.execute(
             "UPDATE calls SET outcome = ?, dropped = ? WHERE conversation_id = ?",
             (outcome, json.dumps(dropped, ensure_ascii=False), conversation_id),
+        )
+
+    def reopen(self, transaction: Transaction, conversation_id: str, job_id: int) -> None:
+        transaction.execute(
+            "UPDATE calls SET outcome = NULL, job = ? WHERE conversation_id = ?", (job_id, conversation_id)
         )
 
     def hold(self, transaction: Transaction, archived: Archived, *, now: float) -> bool:
@@ -206,6 +213,14 @@ class SQLiteCallStore:
             (conversation_id,),
         )
         return [dict(row) for row in rows]
+
+    async def transcript(self, conversation_id: str) -> Mapping[str, Any]:
+        transcripts = [
+            event for event in await self.events(conversation_id) if event["type"] == TRANSCRIPTION
+        ]
+        if not transcripts:
+            raise NotFound(f"no transcript of {conversation_id} is archived")
+        return max(transcripts, key=lambda event: event["event_timestamp"])
 
     async def recorded(self) -> frozenset[str]:
         rows = await self._database.fetch(

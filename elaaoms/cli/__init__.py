@@ -14,6 +14,7 @@ from elaaoms.cli.calls import calls
 from elaaoms.cli.evaluate import evaluate
 from elaaoms.cli.jobs import jobs
 from elaaoms.cli.memories import memories
+from elaaoms.cli.replay import replay
 from elaaoms.errors import AlreadyRunning, ConfigError, ElaaomsError, StorageFailed
 
 DISK_FAILED, ALREADY_RUNNING, WRONG_CONFIG = 74, 75, 78  # sysexits(3), for systemd's RestartPreventExitStatus
@@ -102,3 +103,4 @@ main.add_command(calls)
 main.add_command(evaluate)
 main.add_command(jobs)
 main.add_command(memories)
+main.add_command(replay)

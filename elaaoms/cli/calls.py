@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
@@ -49,6 +50,18 @@ async def show_call(config_path: Path, conversation_id: str) -> None:
     async with desk(config_path) as api:
         call = await api.call("GET", f"/api/calls/{conversation_id}")
     click.echo(json.dumps(call, ensure_ascii=False, indent=2))
+
+
+@calls.command("reprocess")
+@config_option
+@click.argument("conversation_ids", metavar="CONVERSATION...", nargs=-1, required=True)
+@awaits
+async def reprocess(config_path: Path, conversation_ids: tuple[str, ...]) -> None:
+    """Extract archived calls again with what is configured now; what they taught is replaced."""
+    async with desk(config_path) as api:
+        for conversation_id in conversation_ids:
+            job = await api.call("POST", f"/api/calls/{quote(conversation_id, safe='')}/reprocess")
+            click.echo(f"{conversation_id}: job {job['job_id']}")
 
 
 @calls.command("held")

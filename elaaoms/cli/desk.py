@@ -28,12 +28,20 @@ class Desk:
     session: aiohttp.ClientSession
 
     async def call(
-        self, method: str, path: str, *, params: Mapping[str, str | int | None] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int | None] | None = None,
+        body: Mapping[str, Any] | None = None,
+        timeout_s: float = 60,
     ) -> dict[str, Any]:
         """The `data` of an answer; ElaaomsError with the API's own sentence for an error."""
         given = {name: str(value) for name, value in (params or {}).items() if value is not None}
         try:
-            async with self.session.request(method, path, params=given) as response:
+            async with self.session.request(
+                method, path, params=given, json=body, timeout=aiohttp.ClientTimeout(total=timeout_s)
+            ) as response:
                 answer = await response.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise ElaaomsError(f"the daemon did not answer ({type(error).__name__})") from error
@@ -70,13 +78,13 @@ async def desk(config_path: Path) -> AsyncIterator[Desk]:
             break
         await asyncio.sleep(0.25)
         place = daemon.whereabouts(config.data)
+    secrets = load_secrets(config.folder, os.environ)
     if place is None:
-        async with daemon.desk(config) as (url, token), _session(url, token) as session:
+        async with daemon.desk(config, secrets) as (url, token), _session(url, token) as session:
             yield Desk(session)
         return
     if "admin_url" not in place:
         raise ElaaomsError("another process holds the data and does not answer; try again in a moment")
-    secrets = load_secrets(config.folder, os.environ)
     async with _session(place["admin_url"], secrets.admin_token) as session:
         yield Desk(session)
 

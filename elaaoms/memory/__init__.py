@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from attrs.validators import and_, ge, instance_of, le, max_len, min_len
 
 if TYPE_CHECKING:  # the values here are for pure modules too, which know no database
@@ -169,6 +169,14 @@ class Prepared:
     prepared_at: float
     expires_at: float
 
+    def greeting(self, text: str, expires_at: float | None) -> Prepared:
+        """The same with another greeting, good until `expires_at` at the latest."""
+        return evolve(
+            self,
+            variables={**self.variables, "memory_greeting": text},
+            expires_at=self.expires_at if expires_at is None else min(self.expires_at, expires_at),
+        )
+
 
 class MemoryStore(Protocol):
     """Where facts and memories are kept. Methods that take a transaction are part of a larger write."""
@@ -198,6 +206,10 @@ class MemoryStore(Protocol):
         """Replace what is prepared for the caller's next call, by agent ('' = any other agent)."""
         ...
 
+    def all_prepared(self, transaction: Transaction, caller: str) -> Mapping[str, Prepared]:
+        """What is prepared for the caller's next call, by agent, within a transaction."""
+        ...
+
     async def prepared(self, caller: str, agent_id: str) -> Prepared | None:
         """What was prepared for this agent, or else for any agent."""
         ...
@@ -223,6 +235,10 @@ class MemoryStore(Protocol):
         after: str | None = None,
     ) -> list[Memory]:
         """Memories, newest first; `after` is the id that the last page ended with."""
+        ...
+
+    async def facts(self, conversation_id: str) -> list[Heard]:
+        """What was heard in one call, in the order of turns."""
         ...
 
     async def evidence(self, memory_ids: Sequence[str]) -> Mapping[str, list[Evidence]]:

@@ -134,6 +134,10 @@ class SQLiteMemoryStore:
             ],
         )
 
+    def all_prepared(self, transaction: Transaction, caller: str) -> Mapping[str, Prepared]:
+        rows = transaction.execute("SELECT * FROM greetings WHERE caller = ? ORDER BY agent_id", (caller,))
+        return {row["agent_id"]: _prepared(row) for row in rows}
+
     # -- reads --------------------------------------------------------------------
 
     async def prepared(self, caller: str, agent_id: str) -> Prepared | None:
@@ -143,12 +147,7 @@ class SQLiteMemoryStore:
         )
         if not rows:
             return None
-        row = rows[0]
-        return Prepared(
-            variables=json.loads(row["variables"]),
-            prepared_at=row["prepared_at"],
-            expires_at=row["expires_at"],
-        )
+        return _prepared(rows[0])
 
     async def active(self, caller: str) -> list[Memory]:
         rows = await self._database.fetch(
@@ -201,6 +200,12 @@ class SQLiteMemoryStore:
             parameters,
         )
         return [_memory(row) for row in rows]
+
+    async def facts(self, conversation_id: str) -> list[Heard]:
+        rows = await self._database.fetch(
+            "SELECT * FROM facts WHERE conversation_id = ? ORDER BY turn, id", (conversation_id,)
+        )
+        return [_heard(row) for row in rows]
 
     async def evidence(self, memory_ids: Sequence[str]) -> Mapping[str, list[Evidence]]:
         found: dict[str, list[Evidence]] = {memory: [] for memory in memory_ids}
@@ -269,6 +274,12 @@ def _memory(row: Row) -> Memory:
             "event_date": _date(row["event_date"]),
             "pinned": bool(row["pinned"]),
         }
+    )
+
+
+def _prepared(row: Row) -> Prepared:
+    return Prepared(
+        variables=json.loads(row["variables"]), prepared_at=row["prepared_at"], expires_at=row["expires_at"]
     )
 
 

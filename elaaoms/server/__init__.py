@@ -39,6 +39,8 @@ ADMIN = (
     Route("GET", "/api/callers/{caller}", api.show_caller, Auth.ADMIN),
     Route("GET", "/api/calls", api.list_calls, Auth.ADMIN),
     Route("GET", "/api/calls/{conversation_id}", api.show_call, Auth.ADMIN),
+    Route("POST", "/api/calls/{conversation_id}/reprocess", api.reprocess, Auth.ADMIN, limit=KIB),
+    Route("POST", "/api/replay", api.replay, Auth.ADMIN, limit=4 * KIB),
     Route("GET", "/api/held", api.list_held, Auth.ADMIN),
     Route("GET", "/api/jobs", api.list_jobs, Auth.ADMIN),
     Route("POST", "/api/jobs/retry", api.retry_failed, Auth.ADMIN, limit=KIB),

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 from attrs import asdict, field, frozen
-from attrs.validators import and_, ge, le, max_len, min_len, optional
+from attrs.validators import and_, ge, in_, le, max_len, min_len, optional
 
 from elaaoms import redact, strict, views
+from elaaoms.budget import Tally
+from elaaoms.config import PROVIDERS
 from elaaoms.directory import Identified
 from elaaoms.errors import NotFound, Unreadable
 from elaaoms.ingest import Statement
@@ -22,7 +24,7 @@ from elaaoms.jobs import State
 from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
 from elaaoms.rank import rank
 from elaaoms.server.border import Services, success
-from elaaoms.webhooks import TRANSCRIPTION, clean, parse_event, parse_json
+from elaaoms.webhooks import clean, parse_event, parse_json
 from elaaoms.words import name_in
 
 E = TypeVar("E", bound=StrEnum)
@@ -103,18 +105,17 @@ async def show_memory(services: Services, request: web.Request, _: bytes) -> web
 
 async def _heard_in(services: Services, conversation_id: str, turn: int) -> dict[str, Any]:
     """The turns around one turn, as they were received, and the audio to listen to if it is archived."""
-    events = await services.calls.events(conversation_id)
-    transcripts = [event for event in events if event["type"] == TRANSCRIPTION]
-    if not transcripts:
+    try:
+        newest = await services.calls.transcript(conversation_id)
+    except NotFound:
         return {}
-    newest = max(transcripts, key=lambda event: event["event_timestamp"])
     talk = (await asyncio.to_thread(lambda: parse_event(services.archive.read(newest["path"])))).conversation
     if talk is None:
         return {}
     around = range(max(0, turn - 1), min(len(talk.turns), turn + 2))
     audio = f"{conversation_id}/{conversation_id}_audio.mp3"
     archived = await asyncio.to_thread((services.archive.root / audio).exists)
-    policy = redact.Policy(**asdict(services.config.privacy))
+    policy = services.config.privacy.policy
     turns, _ = redact.redact_turns([talk.turns[number] for number in around], policy)
     return {
         "turns": [
@@ -258,6 +259,36 @@ async def show_call(services: Services, request: web.Request, _: bytes) -> web.R
     }
     shown |= {"memories": await _with_evidence(services, memories)}
     return success(request, "found", shown)
+
+
+@frozen(kw_only=True)
+class ReplayRequest:
+    """Which call is read again, by whom; without a provider or a model the configured one."""
+
+    conversation_id: str = field(validator=and_(min_len(1), max_len(128)))
+    provider: str | None = field(default=None, validator=optional(in_(PROVIDERS)))
+    model: str | None = field(default=None, validator=optional(and_(min_len(1), max_len(200))))
+    adopt: bool = False
+
+
+async def replay(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Read an archived call again and say what would be different; with `adopt` it becomes so."""
+    wanted = strict.structure(_BODIES, parse_json(body), ReplayRequest)
+    spent = Tally(services.budget)
+    extractor, model = services.reader(wanted.provider, wanted.model, spent)
+    try:
+        done = await services.ingest.replay(
+            wanted.conversation_id, extractor, spent, model=model, adopt=wanted.adopt
+        )
+    finally:
+        await extractor.close()
+    return success(request, "adopted" if done.adopted else "compared", views.replay(done))
+
+
+async def reprocess(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Queue a call's extraction once more."""
+    job_id = await services.ingest.reprocess(request.match_info["conversation_id"])
+    return success(request, "queued again", {"job_id": job_id})
 
 
 async def list_held(services: Services, request: web.Request, _: bytes) -> web.Response:

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from elaaoms import __version__, logs
 from elaaoms.archive import Archive
-from elaaoms.budget import Budget
+from elaaoms.budget import Budget, Meter
 from elaaoms.calls import CallStore
 from elaaoms.config import Config
 from elaaoms.database import Database
@@ -82,6 +82,9 @@ class Services:
     directory: Directory
     ingest: Ingest
     extractor: Extractor
+    reader: Callable[
+        [str | None, str | None, Meter], tuple[Extractor, str]
+    ]  # another provider or model, for replays
     budget: Budget
     recall: Recall
     clock: Callable[[], float]
