@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from elaaoms.budget import Tally
 from elaaoms.calls import CallStore, LastCall, Recorded
 from elaaoms.database import Database, Transaction
 from elaaoms.directory import Directory, Identified
-from elaaoms.errors import ElaaomsError, NotFound, ServiceRejected, StorageFailed, Unreadable
+from elaaoms.errors import Conflicting, ElaaomsError, NotFound, ServiceRejected, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
 from elaaoms.extract.evidence import to_the_model
 from elaaoms.greeter import Greeter
@@ -33,6 +34,7 @@ from elaaoms.memory import (
     Memory,
     MemoryStore,
     Prepared,
+    Relation,
     Status,
     owner_of,
 )
@@ -433,6 +435,57 @@ class Ingest:
             return new
 
         return await self._database.write(transaction)
+
+    async def edit(self, memory: Memory, new: Fact) -> Memory:
+        """Put the operator's words in a memory's place; the old row stays, superseded."""
+        if memory.status is not Status.ACTIVE:
+            raise Conflicting(f"only an active memory can be edited; this one is {memory.status.value}")
+        now = self._clock()
+        fact = evolve(self._redacted(new), relation=Relation.REPLACES, relates_to=memory.id)
+        key = hashlib.sha256(f"edit\x1f{memory.id}\x1f{now}".encode()).hexdigest()[:32]
+        heard = Heard(
+            key=key, fact=fact, source="operator", heard_at=now, arrived_at=now, agent_id=memory.agent_id
+        )
+
+        def change(tx: Transaction) -> Memory:
+            self._memories.learn(
+                tx, [heard], owner=memory.owner, conversation_id=None, reconcile=self._reconcile
+            )
+            known = self._memories.of_owner(tx, memory.owner)
+            return next(m for m in known if m.status is Status.ACTIVE and m.content == fact.content)
+
+        return await self._decided(memory, change)
+
+    async def pin(self, memory: Memory, pinned: bool) -> Memory:
+        """Keep a memory in front of others whatever its importance, or no longer."""
+        return await self._decided(memory, lambda tx: self._memories.pin(tx, memory.id, pinned))
+
+    async def restore(self, memory: Memory) -> Memory:
+        """Undo what ended a memory; Conflicting if nothing did."""
+        return await self._decided(
+            memory,
+            lambda tx: self._memories.restore(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
+        )
+
+    async def forget(self, memory: Memory) -> Memory:
+        """Forget a memory and the facts it rests on, for good; the archived transcript stays."""
+        return await self._decided(
+            memory,
+            lambda tx: self._memories.forget(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
+        )
+
+    async def _decided(self, memory: Memory, change: Callable[[Transaction], Memory]) -> Memory:
+        """Write an operator's decision and what the caller's next call is given after it."""
+
+        def transaction(tx: Transaction) -> Memory:
+            changed = change(tx)
+            if memory.caller is not None:
+                self._prepare(tx, memory.caller, self._clock())
+            return changed
+
+        changed = await self._database.write(transaction)
+        self._queue.announce()
+        return changed
 
     # -- audio ----------------------------------------------------------------------
 

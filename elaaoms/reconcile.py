@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from math import inf
+from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
 from attrs import evolve, frozen
@@ -81,9 +83,9 @@ class Policy:
 
 
 def _candidates(heard: Heard, memories: Iterable[Memory]) -> list[Memory]:
-    """The active memories that a fact may touch."""
+    """The active memories that a fact may touch; whoever runs elaaoms says which one, if any."""
     if heard.source == "operator":
-        return []
+        return [memory for memory in memories if memory.id == heard.fact.relates_to]
     return [memory for memory in memories if memory.status is Status.ACTIVE and _touches(heard.fact, memory)]
 
 
@@ -99,8 +101,8 @@ def _touches(fact: Fact, memory: Memory) -> bool:
 
 def decide(heard: Heard, known: Sequence[Memory], policy: Policy) -> Decision:
     """What one fact does to the active memories of its slot (or to those without one)."""
-    if heard.source == "operator":
-        return Add()  # whoever runs elaaoms said it; it is kept as it was said
+    if heard.source == "operator":  # it is kept as it was said
+        return Supersede(tuple(known)) if known else Add()
     fact = heard.fact
     related = next((memory for memory in known if memory.id == fact.relates_to), None)
     if related is not None:
@@ -199,11 +201,18 @@ def may_merge(old: str, new: str) -> bool:
     )
 
 
-def learn(heard: Sequence[Heard], known: Sequence[Memory], owner: str, *, policy: Policy) -> Revision:
+def learn(
+    heard: Sequence[Heard],
+    known: Sequence[Memory],
+    owner: str,
+    *,
+    policy: Policy,
+    upheld: Mapping[str, float] = MappingProxyType({}),
+) -> Revision:
     """Apply facts one after the other to an owner's memories (of every status).
 
-    Applying all facts of an owner to nothing, in the order of hearing, gives the same memories as
-    applying them call by call.
+    A memory in `upheld` is not ended by what was heard until then. Applying all facts of an owner to nothing, in
+    the order of hearing, gives the same memories as applying them call by call.
     """
     memories = {memory.id: memory for memory in known}
     changed: dict[str, None] = {}
@@ -215,7 +224,8 @@ def learn(heard: Sequence[Heard], known: Sequence[Memory], owner: str, *, policy
             changed[memory.id] = None
 
     for item in heard:
-        match decide(item, _candidates(item, memories.values()), policy):
+        decision = decide(item, _candidates(item, memories.values()), policy)
+        match _spared(decision, item, upheld):
             case Add():
                 memory, effect = _born(item, owner, policy), "added"
             case Reinforce(old, refine):
@@ -223,6 +233,8 @@ def learn(heard: Sequence[Heard], known: Sequence[Memory], owner: str, *, policy
                 effect = "refined" if refine else "reinforced"
             case Supersede(olds, keeper):
                 memory = _born(item, owner, policy) if keeper is None else _reinforced(keeper, item, policy)
+                if item.source == "operator":  # an edit: who knew the old words knows the new ones
+                    memory = _in_place_of(olds[0], memory)
                 memory, effect = evolve(memory, conflict_with=None), "superseded"
                 ended = {old.id for old in olds}
                 put(*(_ended(old, memory, item.heard_at) for old in olds))
@@ -230,11 +242,27 @@ def learn(heard: Sequence[Heard], known: Sequence[Memory], owner: str, *, policy
             case Conflict(other):
                 memory, effect = evolve(_born(item, owner, policy), conflict_with=other.id), "conflicted"
                 put(evolve(other, conflict_with=memory.id))
-            case decision:
-                assert_never(decision)
+            case other_decision:
+                assert_never(other_decision)
         put(memory)
         effects[item.key] = (memory.id, effect)
     return Revision(memories=tuple(memories[id_] for id_ in changed), effects=effects)
+
+
+def _spared(decision: Decision, heard: Heard, upheld: Mapping[str, float]) -> Decision:
+    """The decision without the end of memories that the operator restored after this was heard."""
+    if not isinstance(decision, Supersede):
+        return decision
+    ended = tuple(old for old in decision.memories if heard.heard_at > upheld.get(old.id, -inf))
+    if ended or decision.known is None:
+        return evolve(decision, memories=ended) if ended else Add()
+    return Reinforce(decision.known)
+
+
+def _in_place_of(old: Memory, new: Memory) -> Memory:
+    return evolve(
+        new, agent_id=old.agent_id, heard_by=old.heard_by, first_heard=old.first_heard, pinned=old.pinned
+    )
 
 
 def _ended(old: Memory, by: Memory, at: float) -> Memory:

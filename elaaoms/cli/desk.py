@@ -34,13 +34,19 @@ class Desk:
         *,
         params: Mapping[str, str | int | None] | None = None,
         body: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
         timeout_s: float = 60,
     ) -> dict[str, Any]:
         """The `data` of an answer; ElaaomsError with the API's own sentence for an error."""
         given = {name: str(value) for name, value in (params or {}).items() if value is not None}
         try:
             async with self.session.request(
-                method, path, params=given, json=body, timeout=aiohttp.ClientTimeout(total=timeout_s)
+                method,
+                path,
+                params=given,
+                json=body,
+                data=content,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as response:
                 answer = await response.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from collections import Counter
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 import click
 
 from elaaoms.cli.base import awaits, config_option, json_option
 from elaaoms.cli.desk import desk, local, plain, show
+from elaaoms.errors import ElaaomsError
 
 CATEGORIES = ("factual", "preference", "issue", "emotional", "relational")
+IMPORTED_AT_ONCE = 1000  # lines
 STATUSES = ("active", "superseded", "forgotten")
 
 
@@ -84,6 +90,133 @@ async def show_memory(config_path: Path, as_json: bool, memory_id: str) -> None:
             click.echo(f"  {mark} {turn['seconds']:5.0f}s {who:>6}: {plain(turn['text'])}")
         if entry.get("audio"):
             click.echo(f"    audio: {entry['audio']} at {entry['seconds']:.0f} s")
+
+
+@memories.command("add")
+@config_option
+@click.argument("caller")
+@click.argument("content")
+@click.option("--category", type=click.Choice(CATEGORIES), default="factual", show_default=True)
+@click.option("--importance", type=click.IntRange(1, 10), default=5, show_default=True)
+@click.option("--agent", help="Only this agent may use it, unless its importance makes it shared.")
+@click.option("--date", "event_date", help="The day it speaks of, like 2026-11-02.")
+@awaits
+async def add(
+    config_path: Path,
+    caller: str,
+    content: str,
+    category: str,
+    importance: int,
+    agent: str | None,
+    event_date: str | None,
+) -> None:
+    """Remember CONTENT of CALLER, a number in E.164, a user id or a caller key."""
+    body = {
+        "caller": caller,
+        "content": content,
+        "category": category,
+        "importance": importance,
+        "agent_id": agent,
+        "event_date": event_date,
+    }
+    async with desk(config_path) as api:
+        memory = await api.call("POST", "/api/memories", body=body)
+    click.echo(f"{memory['id']}: {plain(memory['content'])}")
+
+
+@memories.command("edit")
+@config_option
+@click.argument("memory_id", metavar="ID")
+@click.argument("content", required=False)
+@click.option("--category", type=click.Choice(CATEGORIES))
+@click.option("--importance", type=click.IntRange(1, 10))
+@awaits
+async def edit(
+    config_path: Path, memory_id: str, content: str | None, category: str | None, importance: int | None
+) -> None:
+    """Put CONTENT in a memory's place; the old words stay as a superseded memory."""
+    given = {"content": content, "category": category, "importance": importance}
+    body = {name: value for name, value in given.items() if value is not None}
+    if not body:
+        raise click.UsageError("give CONTENT, --category or --importance")
+    async with desk(config_path) as api:
+        memory = await api.call("PATCH", f"/api/memories/{quote(memory_id, safe='')}", body=body)
+    click.echo(f"{memory['id']}: {plain(memory['content'])}")
+
+
+@memories.command("pin")
+@config_option
+@click.argument("memory_id", metavar="ID")
+@click.option("--off", is_flag=True, help="Unpin it.")
+@awaits
+async def pin(config_path: Path, memory_id: str, off: bool) -> None:
+    """Keep a memory in front of all others in greetings."""
+    async with desk(config_path) as api:
+        await api.call("PATCH", f"/api/memories/{quote(memory_id, safe='')}", body={"pinned": not off})
+    click.echo("Unpinned." if off else "Pinned.")
+
+
+@memories.command("forget")
+@config_option
+@click.argument("memory_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@awaits
+async def forget(config_path: Path, memory_ids: tuple[str, ...], yes: bool) -> None:
+    """Forget memories and the words they rest on, for good; what they had ended stands again."""
+    async with desk(config_path) as api:
+        for memory_id in memory_ids:
+            path = f"/api/memories/{quote(memory_id, safe='')}"
+            memory = await api.call("GET", path)
+            if not yes:
+                click.confirm(f"Forget “{plain(memory['content'])}”?", abort=True)
+            await api.call("DELETE", path)
+            click.echo(f"{memory_id} is forgotten.")
+
+
+@memories.command("restore")
+@config_option
+@click.argument("memory_id", metavar="ID")
+@awaits
+async def restore(config_path: Path, memory_id: str) -> None:
+    """Undo an update: a superseded memory stands again, beside the one that ended it."""
+    async with desk(config_path) as api:
+        path = f"/api/memories/{quote(memory_id, safe='')}"
+        before = await api.call("GET", path)
+        memory = await api.call("POST", f"{path}/restore")
+    click.echo(plain(memory["content"]))
+    if before["superseded_by"]:
+        click.echo(f"If what had ended it is wrong: elaaoms memories forget {before['superseded_by']}")
+
+
+@memories.command("import")
+@config_option
+@click.argument("file", type=click.File("rb"))
+@awaits
+async def import_file(config_path: Path, file: IO[bytes]) -> None:
+    """Remember what stands in FILE, JSON lines; a line whose "key" was imported before changes nothing.
+
+    Each line: {"caller", "content", "category"?, "importance"?, "agent_id"?, "event_date"?, "key"?}.
+    """
+    totals: Counter[str] = Counter()
+    lines = file.readlines()
+    async with desk(config_path) as api:
+        with click.progressbar(length=len(lines), label="Importing", file=sys.stderr) as bar:
+            for start in range(0, len(lines), IMPORTED_AT_ONCE):
+                piece = lines[start : start + IMPORTED_AT_ONCE]
+                try:
+                    done = await api.call(
+                        "POST", "/api/memories/import", content=b"".join(piece), timeout_s=600
+                    )
+                except ElaaomsError as error:
+                    raise ElaaomsError(_shifted(str(error), start)) from error
+                totals.update({name: done[name] for name in ("imported", "unchanged")})
+                bar.update(len(piece))
+    click.echo(f"{totals['imported']} memories imported, {totals['unchanged']} were there before.")
+
+
+def _shifted(message: str, start: int) -> str:
+    """The API counts the lines of one request; the operator those of the file."""
+    return re.sub(r"\bline (\d+)", lambda match: f"line {int(match[1]) + start}", message)
 
 
 @memories.command("search")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import evolve, field, frozen
 from attrs.validators import and_, ge, instance_of, le, max_len, min_len
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the values here are for pure modules too, which know no dat
 _CONVERSATION = "conversation:"
 MAX_CONTENT = 400  # characters; a memory is one or two sentences, not a transcript
 MAX_QUOTE = 600  # characters
+FORGOTTEN = "[forgotten]"  # what stands where a memory's words were
 
 
 class Category(StrEnum):
@@ -124,6 +125,7 @@ class Memory:
     first_heard: float
     last_heard: float
     pinned: bool = False
+    restored_at: float | None = None  # the operator's word that nothing heard until then ends it
 
     @property
     def caller(self) -> str | None:
@@ -158,7 +160,12 @@ class Revision:
     effects: Mapping[str, tuple[str, str]]
 
 
-Reconcile: TypeAlias = Callable[[Sequence[Heard], Sequence[Memory], str], Revision]
+class Reconcile(Protocol):
+    """How facts change an owner's memories; `upheld` are the ids of memories that the operator restored, with when."""
+
+    def __call__(
+        self, heard: Sequence[Heard], known: Sequence[Memory], owner: str, *, upheld: Mapping[str, float]
+    ) -> Revision: ...
 
 
 @frozen(kw_only=True)
@@ -192,9 +199,27 @@ class MemoryStore(Protocol):
     ) -> int:
         """Make `heard` all that is known from this conversation; how many facts were new or other than before.
 
-        With `conversation_id` None the facts are added to what the operator gave; a key counts once. What was heard
+        With `conversation_id` None the facts are added to what the operator gave; a key counts once. What was
+        forgotten is not learnt again. What was heard
         before, after or instead is reconciled again in the order of hearing, so that replays,
         replacements and calls that arrive late lead to the same memories.
+        """
+        ...
+
+    def pin(self, transaction: Transaction, memory_id: str, pinned: bool) -> Memory:
+        """Pin or unpin a memory; NotFound."""
+        ...
+
+    def restore(
+        self, transaction: Transaction, memory_id: str, *, reconcile: Reconcile, now: float
+    ) -> Memory:
+        """Undo what ended a superseded memory: it stands again, beside what was said later. NotFound, Conflicting."""
+        ...
+
+    def forget(self, transaction: Transaction, memory_id: str, *, reconcile: Reconcile, now: float) -> Memory:
+        """Remove a memory's words and every fact it rests on, for good; what it had ended stands again.
+
+        The row stays, empty and `forgotten`. Reading the same call again does not bring it back. NotFound.
         """
         ...
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from attrs import asdict, evolve
 
 from elaaoms.database import Database, Row, Transaction
-from elaaoms.errors import NotFound
+from elaaoms.errors import Conflicting, NotFound
 from elaaoms.memory import (
+    FORGOTTEN,
     Category,
     Evidence,
     Fact,
@@ -61,7 +62,7 @@ class SQLiteMemoryStore:
             new = [fact for fact in said.values() if not self._has_key(transaction, fact.key)]
             past: set[str] = set()
         else:
-            new = list(heard)
+            new = self._not_forgotten(transaction, heard, conversation_id)
             before = transaction.execute(
                 "SELECT * FROM facts WHERE conversation_id = ?", (conversation_id,)
             ).fetchall()
@@ -75,11 +76,33 @@ class SQLiteMemoryStore:
         if owner in past or self._something_later(transaction, owner, new):
             self._rebuild(transaction, owner, reconcile)
         elif new:
-            self._save(transaction, reconcile(new, self.of_owner(transaction, owner), owner))
+            known = self.of_owner(transaction, owner)
+            self._save(transaction, reconcile(new, known, owner, upheld=_upheld(known)))
         return len(new)
 
     def _has_key(self, transaction: Transaction, key: str) -> bool:
-        return transaction.execute("SELECT 1 FROM facts WHERE key = ?", (key,)).fetchone() is not None
+        return (
+            transaction.execute(
+                "SELECT 1 FROM facts WHERE key = :key UNION ALL SELECT 1 FROM forgotten WHERE key = :key LIMIT 1",
+                {"key": key},
+            ).fetchone()
+            is not None
+        )
+
+    def _not_forgotten(
+        self, transaction: Transaction, heard: Sequence[Heard], conversation_id: str
+    ) -> list[Heard]:
+        """Without what was forgotten: the very facts, and others that rest on the same words of the call."""
+        rows = transaction.execute(
+            "SELECT key, turn, category FROM forgotten WHERE conversation_id = ?", (conversation_id,)
+        ).fetchall()
+        keys = {row["key"] for row in rows}
+        places = {(row["turn"], row["category"]) for row in rows}
+        return [
+            fact
+            for fact in heard
+            if fact.key not in keys and (fact.fact.turn, fact.fact.category) not in places
+        ]
 
     def _something_later(self, transaction: Transaction, owner: str, new: Sequence[Heard]) -> bool:
         """Whether the owner was heard after the first of these facts in another conversation."""
@@ -97,10 +120,13 @@ class SQLiteMemoryStore:
         """Work an owner's memories out again from every fact; what the operator decided stays."""
         old = {memory.id: memory for memory in self.of_owner(transaction, owner)}
         rows = transaction.execute(f"SELECT * FROM facts WHERE owner = ? {_IN_ORDER}", (owner,))
-        revision = reconcile([_heard(row) for row in rows], (), owner)
-        transaction.execute("DELETE FROM memories WHERE owner = ?", (owner,))
+        upheld = _upheld(old.values())
+        revision = reconcile([_heard(row) for row in rows], (), owner, upheld=upheld)
+        transaction.execute("DELETE FROM memories WHERE owner = ? AND status != 'forgotten'", (owner,))
         kept = tuple(
-            _as_decided(memory, old[memory.id]) if memory.id in old else memory
+            evolve(memory, pinned=old[memory.id].pinned, restored_at=upheld.get(memory.id))
+            if memory.id in old
+            else memory
             for memory in revision.memories
         )
         self._save(transaction, evolve(revision, memories=kept))
@@ -111,6 +137,54 @@ class SQLiteMemoryStore:
             "UPDATE facts SET memory = ?, effect = ? WHERE key = ?",
             [(memory, effect, key) for key, (memory, effect) in revision.effects.items()],
         )
+
+    def pin(self, transaction: Transaction, memory_id: str, pinned: bool) -> Memory:
+        memory = evolve(self._one(transaction, memory_id), pinned=pinned)
+        transaction.execute(_SAVE_MEMORY, _memory_values(memory))
+        return memory
+
+    def restore(
+        self, transaction: Transaction, memory_id: str, *, reconcile: Reconcile, now: float
+    ) -> Memory:
+        memory = self._one(transaction, memory_id)
+        if memory.status is not Status.SUPERSEDED:
+            raise Conflicting(f"only a superseded memory can be restored; this one is {memory.status.value}")
+        transaction.execute("UPDATE memories SET restored_at = ? WHERE id = ?", (now, memory_id))
+        self._rebuild(transaction, memory.owner, reconcile)
+        return self._one(transaction, memory_id)
+
+    def forget(self, transaction: Transaction, memory_id: str, *, reconcile: Reconcile, now: float) -> Memory:
+        memory = self._one(transaction, memory_id)
+        transaction.execute(
+            "INSERT OR IGNORE INTO forgotten (key, owner, conversation_id, turn, category, at)"
+            " SELECT key, owner, conversation_id, turn, category, ? FROM facts WHERE memory = ?",
+            (now, memory_id),
+        )
+        transaction.execute("DELETE FROM facts WHERE memory = ?", (memory_id,))
+        empty = evolve(
+            memory,
+            status=Status.FORGOTTEN,
+            content=FORGOTTEN,
+            source_quote="",
+            slot="",
+            value="",
+            topic="",
+            event_date=None,
+            superseded_by=None,
+            conflict_with=None,
+            valid_until=now,
+            pinned=False,
+            restored_at=None,
+        )
+        transaction.execute(_SAVE_MEMORY, _memory_values(empty))
+        self._rebuild(transaction, memory.owner, reconcile)
+        return empty
+
+    def _one(self, transaction: Transaction, memory_id: str) -> Memory:
+        row = transaction.execute("SELECT * FROM memories WHERE id = ?", (memory_id,)).fetchone()
+        if row is None:
+            raise NotFound(f"there is no memory {memory_id}")
+        return _memory(row)
 
     def of_owner(self, transaction: Transaction, owner: str) -> list[Memory]:
         rows = transaction.execute(
@@ -223,14 +297,8 @@ class SQLiteMemoryStore:
         return {status.value: 0 for status in Status} | {row["status"]: row["n"] for row in rows}
 
 
-def _as_decided(new: Memory, old: Memory) -> Memory:
-    forgotten = old.status is Status.FORGOTTEN
-    return evolve(
-        new,
-        pinned=old.pinned,
-        status=old.status if forgotten else new.status,
-        superseded_by=None if forgotten else new.superseded_by,
-    )
+def _upheld(memories: Iterable[Memory]) -> dict[str, float]:
+    return {memory.id: memory.restored_at for memory in memories if memory.restored_at is not None}
 
 
 def _fact_values(owner: str, heard: Heard) -> dict[str, Any]:

@@ -171,6 +171,58 @@ async def import_memories(services: Services, request: web.Request, body: bytes)
     return success(request, f"{imported} memories imported", data)
 
 
+@frozen(kw_only=True)
+class Change:
+    """What an operator changes about a memory; what is not given stays."""
+
+    content: str | None = field(default=None, validator=optional(and_(min_len(1), max_len(MAX_CONTENT))))
+    category: Category | None = None
+    importance: int | None = field(default=None, validator=optional(and_(ge(1), le(10))))
+    pinned: bool | None = None
+
+
+async def change_memory(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Edit a memory (the old words stay as a superseded one), or pin it."""
+    memory = await services.memories.get(request.match_info["id"])
+    change = strict.structure(_BODIES, parse_json(body), Change)
+    if change.content is not None or change.category is not None or change.importance is not None:
+        memory = await services.ingest.edit(memory, _edited(memory, change))
+    if change.pinned is not None:
+        memory = await services.ingest.pin(memory, change.pinned)
+    return success(request, "changed", (await _with_evidence(services, [memory]))[0])
+
+
+def _edited(memory: Memory, change: Change) -> Fact:
+    """The operator's statement that takes a memory's place; it keeps the attribute that it speaks of."""
+    content = memory.content if change.content is None else " ".join(clean(change.content).split())
+    if not content:
+        raise Unreadable("the content is blank @ $.content")
+    same = content == memory.content
+    return Fact(
+        category=change.category or memory.category,
+        content=content,
+        importance=change.importance or memory.importance,
+        event_date=memory.event_date if same else None,
+        slot=memory.slot,
+        value=memory.value if same else (name_in(content) or content).casefold() if memory.slot else "",
+        topic=memory.topic if same else "",
+        quote=memory.source_quote if same else "",
+    )
+
+
+async def forget_memory(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Forget a memory, for good."""
+    memory = await services.memories.get(request.match_info["id"])
+    return success(request, "forgotten", views.memory(await services.ingest.forget(memory)))
+
+
+async def restore_memory(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Undo what ended a superseded memory."""
+    memory = await services.memories.get(request.match_info["id"])
+    restored = await services.ingest.restore(memory)
+    return success(request, "restored", (await _with_evidence(services, [restored]))[0])
+
+
 def _statement(services: Services, new: NewMemory, root: str) -> tuple[Identified, Statement]:
     address = services.directory.address(new.caller)
     if address is None:

@@ -41,7 +41,7 @@ log = logging.getLogger("elaaoms.http")
 
 SIGNATURE = "ElevenLabs-Signature"
 TOKEN = "X-Elaaoms-Token"  # noqa: S105 - the name of a header
-_METHODS = "GET, POST"
+_METHODS = "GET, POST, PATCH, DELETE"
 _HEADERS = f"Authorization, Content-Type, {TOKEN}, {SIGNATURE}, X-Request-ID"
 
 REQUEST_ID = web.RequestKey("request_id", str)
