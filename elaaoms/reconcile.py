@@ -260,9 +260,7 @@ def _spared(decision: Decision, heard: Heard, upheld: Mapping[str, float]) -> De
 
 
 def _in_place_of(old: Memory, new: Memory) -> Memory:
-    return evolve(
-        new, agent_id=old.agent_id, heard_by=old.heard_by, first_heard=old.first_heard, pinned=old.pinned
-    )
+    return evolve(new, heard_by=old.heard_by, first_heard=old.first_heard, pinned=old.pinned)
 
 
 def _ended(old: Memory, by: Memory, at: float) -> Memory:
