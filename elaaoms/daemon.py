@@ -114,7 +114,7 @@ async def _opened(
     config: Config, secrets: Secrets, fatal: asyncio.Future[None], clock: Callable[[], float]
 ) -> AsyncIterator[tuple[Services, int]]:
     """The data directory held, checked and ready, and everything built on it."""
-    with _alone(config.data) as lock:
+    with alone(config.data) as lock:
         archive = Archive(config.data / "payloads", reserve=config.storage.min_free_mb * MIB)
         await asyncio.to_thread(archive.prepare)
         async with Database.open(config.data / "elaaoms.db") as database:
@@ -317,7 +317,7 @@ def _bracketed(host: str) -> str:
 
 
 @contextmanager
-def _alone(data: Path) -> Iterator[int]:
+def alone(data: Path) -> Iterator[int]:
     """Hold the data directory for this process; AlreadyRunning if another one does."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)

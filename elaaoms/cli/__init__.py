@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from elaaoms import __version__
+from elaaoms.cli.backup import backup, restore
 from elaaoms.cli.base import awaits, config_option, innermost, json_option, stated
 from elaaoms.cli.calls import calls
 from elaaoms.cli.evaluate import evaluate
@@ -99,8 +100,10 @@ async def send(config_path: Path, file: Any, url: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+main.add_command(backup)
 main.add_command(calls)
 main.add_command(evaluate)
 main.add_command(jobs)
 main.add_command(memories)
 main.add_command(replay)
+main.add_command(restore)
