@@ -13,6 +13,7 @@ from elaaoms.cli.backup import backup, restore
 from elaaoms.cli.base import awaits, config_option, innermost, json_option, stated
 from elaaoms.cli.calls import calls
 from elaaoms.cli.evaluate import evaluate
+from elaaoms.cli.install import install_service, uninstall_service
 from elaaoms.cli.jobs import jobs
 from elaaoms.cli.memories import memories
 from elaaoms.cli.replay import replay
@@ -103,7 +104,9 @@ async def send(config_path: Path, file: Any, url: str | None) -> None:
 main.add_command(backup)
 main.add_command(calls)
 main.add_command(evaluate)
+main.add_command(install_service)
 main.add_command(jobs)
 main.add_command(memories)
 main.add_command(replay)
 main.add_command(restore)
+main.add_command(uninstall_service)
