@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -204,6 +204,21 @@ class Archive:
         with disk_errors():
             (self.root / path).unlink(missing_ok=True)
             _sync_directory((self.root / path).parent)
+
+    def remove_conversations(self, conversations: Iterable[str]) -> int:
+        """Remove everything that is archived of these conversations; how many files. Gone already is fine."""
+        count = 0
+        with disk_errors():
+            for conversation in conversations:
+                folder = self.root / conversation
+                if not is_conversation_id(conversation) or not folder.is_dir():
+                    continue
+                for file in sorted(folder.iterdir()):
+                    file.unlink()
+                    count += 1
+                folder.rmdir()
+            _sync_directory(self.root)
+        return count
 
     def bodies(self) -> Iterator[tuple[str, bool]]:
         """All archived bodies as (path, held), for the start-up scan that adopts what has no row."""

@@ -26,6 +26,7 @@ from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import Database
 from elaaoms.directory import Directory
+from elaaoms.erasure import Eraser
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
@@ -143,6 +144,7 @@ async def _compose(
         region=config.identity.default_region,
         variables=config.identity.variables,
         own=await calls.own_numbers(),
+        aliases=await calls.aliases(),
     )
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
     extractor, greeter = _readers(config, secrets, budget)
@@ -192,6 +194,7 @@ async def _compose(
         worker=Worker(queue, ingest.handlers, concurrency=config.worker.concurrency, clock=clock),
         directory=directory,
         ingest=ingest,
+        eraser=Eraser(database, archive, calls, memories, queue, directory, clock=clock),
         extractor=extractor,
         reader=partial(_reader, config, secrets),
         budget=budget,
@@ -270,6 +273,8 @@ async def _tidy(services: Services) -> None:
     loop = asyncio.get_running_loop()
     while True:
         try:
+            if finished := await services.eraser.resume():
+                log.info("%d erasures were finished", finished)
             if services.ingest.behind and (adopted := await services.ingest.adopt()):
                 log.warning("%d archived bodies are recorded now", adopted)
             if loop.time() - pruned >= PRUNE_EVERY_S:

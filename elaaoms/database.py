@@ -34,6 +34,7 @@ class _Work:
     function: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    alone: bool = False  # not within a transaction
 
     def settle(self, result: Any, error: BaseException | None) -> None:
         def deliver() -> None:
@@ -91,11 +92,26 @@ class Database:
 
     async def write(self, function: Callable[[Transaction], T]) -> T:
         """Commit `function` as a transaction; StorageUnavailable when it cannot be committed now."""
+        return await self._done(function, alone=False)
+
+    async def checkpoint(self) -> None:
+        """Move everything from the WAL into the database and empty it, so that nothing deleted stands in it.
+
+        StorageUnavailable while a reader holds on to an older state for longer than the busy timeout.
+        """
+        busy, _, _ = await self._done(
+            lambda connection: tuple(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()),
+            alone=True,
+        )
+        if busy:
+            raise StorageUnavailable("the database is being read; its log cannot be emptied now")
+
+    async def _done(self, function: Callable[[Transaction], T], *, alone: bool) -> T:
         if self._closing:
             raise StorageUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Work(function, future, loop))
+        self._queue.put(_Work(function, future, loop, alone))
         return await future
 
     @asynccontextmanager
@@ -146,8 +162,18 @@ class Database:
             while len(batch) < MAX_BATCH and not self._queue.empty():
                 batch.append(self._queue.get())  # nobody else takes from this queue
             stopping = None in batch
-            if works := [work for work in batch if work is not None]:
+            if works := [work for work in batch if work is not None and not work.alone]:
                 self._commit(works)
+            for work in batch:
+                if work is not None and work.alone:
+                    self._run_alone(work)
+
+    def _run_alone(self, work: _Work) -> None:
+        try:
+            work.settle(work.function(self._connection), None)
+        except sqlite3.Error as error:
+            self._broken = self._broken or isinstance(translated(error), StorageFailed)
+            work.settle(None, translated(error))
 
     def _commit(self, batch: list[_Work]) -> None:
         outcomes: list[tuple[Any, BaseException | None]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hmac
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from attrs import evolve, frozen
 
@@ -33,16 +35,27 @@ class Directory:
         region: str,
         variables: Iterable[str],
         own: Iterable[str] = (),
+        aliases: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._calls = calls
         self._secret = secret
         self._region = region
         self._variables = tuple(variables)
         self.own: set[str] = set(own)
+        self.aliases: dict[str, str] = dict(aliases)  # callers that were found to be somebody known already
 
     def key(self, address: Address) -> str:
         """The caller key of an address."""
-        return caller_key(address, self._secret)
+        key = address.value if address.kind == "key" else caller_key(address, self._secret)
+        return self.aliases.get(key, key)
+
+    def digest(self, text: str) -> str:
+        """A keyed digest that only this installation can make, in hex."""
+        return hmac.new(self._secret, f"digest {text}".encode(), "sha256").hexdigest()
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two digests are equal, in constant time."""
+        return hmac.compare_digest(one.encode(), other.encode())
 
     async def identify(self, hints: Hints) -> Identified | None:
         """The caller, or None for somebody who cannot be told from others.
@@ -55,8 +68,8 @@ class Directory:
             if address.kind != "key":
                 return Identified(self.key(address), address)
             if await self._calls.caller(address) is not None:
-                return Identified(address.value, address)
-            unknown_key = unknown_key or Identified(address.value, address)
+                return Identified(self.key(address), address)
+            unknown_key = unknown_key or Identified(self.key(address), address)
         return unknown_key
 
     async def identify_call(self, conversation: Conversation) -> Identified | None:

@@ -173,7 +173,11 @@ class Ingest:
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
 
+        digest = self._directory.digest(event.conversation_id)
+
         def transaction(tx: Transaction) -> tuple[Accepted, Recorded]:
+            if self._calls.erased(tx, digest):
+                return _erased(event), Recorded(duplicate=True, newest=False, path="")
             recorded = self._calls.record(tx, archived, now=now)
             job_id = recorded.job_id
             if recorded.newest:
@@ -201,11 +205,11 @@ class Ingest:
             return accepted, recorded
 
         accepted, recorded = await self._database.write(transaction)
-        if recorded.path != archived.path:  # it came again after its first copy lost its secrets
+        if recorded.path != archived.path:  # it came again after it was erased or lost its secrets
             await asyncio.to_thread(self._archive.remove, archived.path)
         if accepted.duplicate and event.type == AUDIO and accepted.job_id is not None:
             await self._remove_decoded(archived.path, accepted.job_id)
-        if not recorded.newest and talk is not None:
+        if not recorded.newest and talk is not None and recorded.path:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)
@@ -474,6 +478,20 @@ class Ingest:
             lambda tx: self._memories.forget(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
         )
 
+    async def merge(self, caller: str, into: str) -> None:
+        """Make one caller another, with everything heard of them; calls to come are the other's too."""
+        if caller == into:
+            raise Conflicting("they are one caller already")
+
+        def transaction(tx: Transaction) -> None:
+            self._calls.merge(tx, caller, into)
+            self._memories.merge(tx, caller, into, reconcile=self._reconcile)
+            self._prepare(tx, into, self._clock())
+
+        await self._database.write(transaction)
+        self._directory.aliases.update(await self._calls.aliases())
+        self._queue.announce()
+
     async def _decided(self, memory: Memory, change: Callable[[Transaction], Memory]) -> Memory:
         """Write an operator's decision and what the caller's next call is given after it."""
 
@@ -547,6 +565,17 @@ class _Base64:
             self._begun = True
         if audio:
             self._write(audio)
+
+
+def _erased(event: Event) -> Accepted:
+    """The answer to an event of a conversation that was erased: taken, and not kept."""
+    return Accepted(
+        conversation_id=event.conversation_id,
+        webhook_type=event.type,
+        job_id=None,
+        duplicate=True,
+        extraction_status="nothing",
+    )
 
 
 def is_mp3(head: bytes) -> bool:

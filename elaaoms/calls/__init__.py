@@ -148,6 +148,25 @@ class CallStore(Protocol):
         """Note numbers of our side, which are never callers."""
         ...
 
+    def erase(self, transaction: Transaction, caller: str) -> tuple[list[str], dict[str, int]]:
+        """Remove a caller and their calls; the conversations, and how many rows of what were removed.
+
+        What they cost stays in the ledger, without the conversation.
+        """
+        ...
+
+    def merge(self, transaction: Transaction, caller: str, into: str) -> None:
+        """Make one caller's calls another's from now on, also those to come."""
+        ...
+
+    async def aliases(self) -> Mapping[str, str]:
+        """Callers that were merged, with whom they are known as."""
+        ...
+
+    def erased(self, transaction: Transaction, digest: str) -> bool:
+        """Whether a conversation with this digest was erased."""
+        ...
+
     def charge(self, transaction: Transaction, charge: Charge) -> None:
         """Add to the ledger."""
         ...

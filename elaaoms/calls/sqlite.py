@@ -125,6 +125,44 @@ class SQLiteCallStore:
             "UPDATE calls SET outcome = NULL, job = ? WHERE conversation_id = ?", (job_id, conversation_id)
         )
 
+    def erase(self, transaction: Transaction, caller: str) -> tuple[list[str], dict[str, int]]:
+        rows = transaction.execute("SELECT conversation_id FROM calls WHERE caller = ?", (caller,))
+        conversations = [row["conversation_id"] for row in rows]
+        one_each = [(conversation,) for conversation in conversations]
+        events = sum(
+            transaction.execute("DELETE FROM events WHERE conversation_id = ?", one).rowcount
+            for one in one_each
+        )
+        transaction.executemany("UPDATE charges SET conversation_id = '' WHERE conversation_id = ?", one_each)
+        counts = {
+            "events": events,
+            "calls": transaction.execute("DELETE FROM calls WHERE caller = ?", (caller,)).rowcount,
+            "callers": transaction.execute("DELETE FROM callers WHERE caller = ?", (caller,)).rowcount,
+        }
+        return conversations, counts
+
+    def merge(self, transaction: Transaction, caller: str, into: str) -> None:
+        transaction.execute("UPDATE calls SET caller = ? WHERE caller = ?", (into, caller))
+        transaction.execute(
+            "UPDATE callers SET calls = (SELECT count(*) FROM calls WHERE calls.caller = callers.caller),"
+            " first_seen = min(callers.first_seen, other.first_seen),"
+            " last_seen = max(callers.last_seen, other.last_seen)"
+            " FROM (SELECT first_seen, last_seen FROM callers WHERE caller = :caller) AS other"
+            " WHERE callers.caller = :into",
+            {"caller": caller, "into": into},
+        )
+        transaction.execute("DELETE FROM callers WHERE caller = ?", (caller,))
+        transaction.execute("UPDATE aliases SET known_as = ? WHERE known_as = ?", (into, caller))
+        transaction.execute("INSERT INTO aliases (caller, known_as) VALUES (?, ?)", (caller, into))
+
+    async def aliases(self) -> Mapping[str, str]:
+        rows = await self._database.fetch("SELECT caller, known_as FROM aliases")
+        return {row["caller"]: row["known_as"] for row in rows}
+
+    def erased(self, transaction: Transaction, digest: str) -> bool:
+        row = transaction.execute("SELECT 1 FROM erased WHERE digest = ?", (digest,)).fetchone()
+        return row is not None
+
     def hold(self, transaction: Transaction, archived: Archived, *, now: float) -> bool:
         cursor = transaction.execute(
             "INSERT INTO held (sha256, reason, size, received_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",

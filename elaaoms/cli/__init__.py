@@ -11,6 +11,7 @@ import click
 from elaaoms import __version__
 from elaaoms.cli.backup import backup, restore
 from elaaoms.cli.base import awaits, config_option, innermost, json_option, stated
+from elaaoms.cli.callers import callers
 from elaaoms.cli.calls import calls
 from elaaoms.cli.evaluate import evaluate
 from elaaoms.cli.install import install_service, uninstall_service
@@ -102,6 +103,7 @@ async def send(config_path: Path, file: Any, url: str | None) -> None:
 
 
 main.add_command(backup)
+main.add_command(callers)
 main.add_command(calls)
 main.add_command(evaluate)
 main.add_command(install_service)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
@@ -123,6 +123,14 @@ class JobQueue(Protocol):
     def enqueue(self, transaction: Transaction, job: NewJob, *, now: float) -> int:
         """Add a job within a transaction; the id of the unfinished twin if there is one.
         Call `announce()` once the transaction is committed."""
+        ...
+
+    def withdraw(self, transaction: Transaction, caller: str) -> int:
+        """Delete a caller's jobs that wait; how many run at the moment."""
+        ...
+
+    def erase(self, transaction: Transaction, caller: str, conversations: Sequence[str]) -> int:
+        """Delete every job of a caller and of these conversations, finished ones too; how many."""
         ...
 
     def announce(self) -> None:

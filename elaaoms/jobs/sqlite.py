@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from attrs import evolve
@@ -93,6 +93,28 @@ class SQLiteJobQueue:
                 (job.kind, job.unique_key),
             ).fetchone()
         return int(row["id"])
+
+    def withdraw(self, transaction: Transaction, caller: str) -> int:
+        locks = {"caller": caller, "greeting": f"greeting:{caller}"}
+        transaction.execute(
+            "DELETE FROM jobs WHERE lock IN (:caller, :greeting) AND state = 'available'", locks
+        )
+        running = transaction.execute(
+            "SELECT count(*) FROM jobs WHERE lock IN (:caller, :greeting) AND state = 'running'", locks
+        )
+        return int(running.fetchone()[0])
+
+    def erase(self, transaction: Transaction, caller: str, conversations: Sequence[str]) -> int:
+        count = transaction.execute(
+            "DELETE FROM jobs WHERE lock IN (?, ?)", (caller, f"greeting:{caller}")
+        ).rowcount
+        path = "json_extract(args, '$.path')"
+        count += transaction.execute(
+            f"DELETE FROM jobs WHERE substr({path}, 1, instr({path}, '/') - 1)"
+            " IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(conversations)),),
+        ).rowcount
+        return count
 
     def announce(self) -> None:
         self._changed.set()

@@ -223,6 +223,14 @@ class MemoryStore(Protocol):
         """
         ...
 
+    def erase(self, transaction: Transaction, owner: str) -> dict[str, int]:
+        """Remove everything of an owner; how many rows of what."""
+        ...
+
+    def merge(self, transaction: Transaction, owner: str, into: str, *, reconcile: Reconcile) -> None:
+        """Make everything heard of one owner another's, and work both out again."""
+        ...
+
     def of_owner(self, transaction: Transaction, owner: str) -> list[Memory]:
         """An owner's memories of every status in the order of hearing, within a transaction."""
         ...

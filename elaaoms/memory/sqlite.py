@@ -180,6 +180,21 @@ class SQLiteMemoryStore:
         self._rebuild(transaction, memory.owner, reconcile)
         return empty
 
+    def erase(self, transaction: Transaction, owner: str) -> dict[str, int]:
+        counts = {
+            table: transaction.execute(f"DELETE FROM {table} WHERE owner = ?", (owner,)).rowcount
+            for table in ("facts", "forgotten", "memories")
+        }
+        greetings = transaction.execute("DELETE FROM greetings WHERE caller = ?", (owner,)).rowcount
+        return {**counts, "greetings": greetings}
+
+    def merge(self, transaction: Transaction, owner: str, into: str, *, reconcile: Reconcile) -> None:
+        for table in ("facts", "forgotten"):
+            transaction.execute(f"UPDATE {table} SET owner = ? WHERE owner = ?", (into, owner))
+        transaction.execute("DELETE FROM greetings WHERE caller = ?", (owner,))
+        self._rebuild(transaction, owner, reconcile)
+        self._rebuild(transaction, into, reconcile)
+
     def _one(self, transaction: Transaction, memory_id: str) -> Memory:
         row = transaction.execute("SELECT * FROM memories WHERE id = ?", (memory_id,)).fetchone()
         if row is None:

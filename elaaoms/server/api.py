@@ -16,6 +16,7 @@ from attrs.validators import and_, ge, in_, le, max_len, min_len, optional
 
 from elaaoms import redact, strict, views
 from elaaoms.budget import Tally
+from elaaoms.calls import Call
 from elaaoms.config import PROVIDERS
 from elaaoms.directory import Identified
 from elaaoms.errors import NotFound, Unreadable
@@ -24,7 +25,7 @@ from elaaoms.jobs import State
 from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
 from elaaoms.rank import rank
 from elaaoms.server.border import Services, success
-from elaaoms.webhooks import clean, parse_event, parse_json
+from elaaoms.webhooks import TRANSCRIPTION, Turn, clean, parse_event, parse_json
 from elaaoms.words import name_in
 
 E = TypeVar("E", bound=StrEnum)
@@ -279,6 +280,100 @@ async def show_caller(services: Services, request: web.Request, _: bytes) -> web
     if caller is None:
         raise NotFound("there is no such caller")
     return success(request, "found", views.caller(caller))
+
+
+async def erase_caller(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Remove every trace of a caller; the answer is the signed receipt."""
+    caller = await services.directory.find(request.match_info["caller"])
+    if caller is None:
+        raise NotFound("there is no such caller")
+    done = await services.eraser.erase(caller.caller, actor="admin")
+    return success(request, "erased", dict(done.receipt or {}))
+
+
+async def list_erasures(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Erasures, newest first, with their receipts."""
+    done = await services.eraser.listed(limit=_limit(_query(request, "limit")))
+    rows = [
+        asdict(erasure)
+        | {
+            "requested_at": views.moment(erasure.requested_at),
+            "finished_at": views.moment(erasure.finished_at),
+        }
+        for erasure in done
+    ]
+    return success(request, f"{len(rows)} erasures", {"erasures": rows})
+
+
+async def check_receipt(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Whether a receipt is ours and unchanged."""
+    receipt = parse_json(body)
+    if not isinstance(receipt, dict):
+        raise Unreadable("expected an object @ $")
+    return success(request, "checked", {"genuine": services.eraser.genuine(receipt)})
+
+
+async def export_caller(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Everything about a caller."""
+    caller = await services.directory.find(request.match_info["caller"])
+    if caller is None:
+        raise NotFound("there is no such caller")
+    memories: list[Memory] = []
+    while True:
+        after = memories[-1].id if memories else None
+        piece = await services.memories.page(owner=caller.caller, limit=500, after=after)
+        memories += piece
+        if len(piece) < 500:
+            break
+    calls: list[dict[str, Any]] = []
+    while True:
+        before = calls[-1]["conversation_id"] if calls else None
+        found = await services.calls.page(caller=caller.caller, limit=100, after=before)
+        calls += [await _whole_call(services, call) for call in found]
+        if len(found) < 100:
+            break
+    data = {
+        "exported_at": views.moment(services.clock()),
+        "caller": views.caller(caller),
+        "memories": await _with_evidence(services, memories),
+        "calls": calls,
+    }
+    return success(request, "exported", data)
+
+
+async def _whole_call(services: Services, call: Call) -> dict[str, Any]:
+    """A call with its transcript, as it may be told."""
+    events = await services.calls.events(call.conversation_id)
+    turns: tuple[Turn, ...] = ()
+    if any(event["type"] == TRANSCRIPTION for event in events):
+        path = (await services.calls.transcript(call.conversation_id))["path"]
+        talk = (await asyncio.to_thread(lambda: parse_event(services.archive.read(path)))).conversation
+        turns, _ = redact.redact_turns(talk.turns if talk else (), services.config.privacy.policy)
+    return views.call(call) | {
+        "turns": [{"role": turn.role, "seconds": turn.seconds, "text": turn.text} for turn in turns],
+        "files": [event["path"] for event in events],
+    }
+
+
+@frozen(kw_only=True)
+class Merging:
+    """Whom a caller turned out to be."""
+
+    into: str = field(validator=and_(min_len(1), max_len(256)))
+
+
+async def merge_caller(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Make a caller the same person as another."""
+    wanted = strict.structure(_BODIES, parse_json(body), Merging)
+    caller = await services.directory.find(request.match_info["caller"])
+    into = await services.directory.find(wanted.into)
+    if caller is None or into is None:
+        raise NotFound("there is no such caller")
+    await services.ingest.merge(caller.caller, into.caller)
+    merged = await services.directory.find(into.caller)
+    if merged is None:
+        raise NotFound("there is no such caller")
+    return success(request, "merged", views.caller(merged))
 
 
 async def list_calls(services: Services, request: web.Request, _: bytes) -> web.Response:

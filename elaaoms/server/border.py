@@ -21,6 +21,7 @@ from elaaoms.calls import CallStore
 from elaaoms.config import Config
 from elaaoms.database import Database
 from elaaoms.directory import Directory
+from elaaoms.erasure import Eraser
 from elaaoms.errors import (
     Conflicting,
     ElaaomsError,
@@ -81,6 +82,7 @@ class Services:
     worker: Worker
     directory: Directory
     ingest: Ingest
+    eraser: Eraser
     extractor: Extractor
     reader: Callable[
         [str | None, str | None, Meter], tuple[Extractor, str]

@@ -1,0 +1,226 @@
+"""Erasing a caller: every trace in every place, resumable, with a signed receipt that names none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from elaaoms import __version__
+from elaaoms.archive import Archive
+from elaaoms.calls import CallStore
+from elaaoms.database import Database, Row, Transaction
+from elaaoms.directory import Directory
+from elaaoms.errors import NotFound, StorageUnavailable
+from elaaoms.jobs import JobQueue
+from elaaoms.memory import MemoryStore
+from elaaoms.views import moment
+
+PATIENCE_S = 120.0  # for a job of the caller that runs at the moment
+LOOK_EVERY_S = 0.05
+
+log = logging.getLogger("elaaoms.erasure")
+
+
+class Elsewhere(Protocol):
+    """A place outside this machine that holds something of callers."""
+
+    @property
+    def name(self) -> str:
+        """What the receipt calls it."""
+        ...
+
+    async def erase(self, caller: str, conversations: Sequence[str]) -> Mapping[str, Any]:
+        """Remove everything of the caller and look that it is gone; what was removed, for the receipt.
+
+        ServiceUnavailable leaves the erasure open; it goes on later.
+        """
+        ...
+
+
+@frozen(kw_only=True)
+class Erasure:
+    """One erasure; the receipt is there once it is finished. Times are unix seconds."""
+
+    id: str
+    caller: str
+    actor: str
+    requested_at: float
+    finished_at: float | None
+    receipt: Mapping[str, Any] | None
+
+
+class Eraser:
+    """Erases callers, one after the other. Every step can be repeated, so a crash only delays it."""
+
+    def __init__(
+        self,
+        database: Database,
+        archive: Archive,
+        calls: CallStore,
+        memories: MemoryStore,
+        queue: JobQueue,
+        directory: Directory,
+        *,
+        elsewhere: Sequence[Elsewhere] = (),
+        forgets: Callable[[str], None] = lambda caller: None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._archive = archive
+        self._calls = calls
+        self._memories = memories
+        self._queue = queue
+        self._directory = directory
+        self._elsewhere = tuple(elsewhere)
+        self._forgets = forgets
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+
+    async def erase(self, caller: str, *, actor: str) -> Erasure:
+        """Erase a caller completely; returns when nothing is left.
+
+        StorageUnavailable while a job of the caller does not end and ServiceUnavailable from other
+        places leave the erasure open: `resume` goes on with it.
+        """
+        erasure_id = f"erasure_{uuid.uuid4().hex}"
+        await self._database.write(
+            lambda tx: (
+                tx.execute(
+                    "INSERT INTO erasures (id, caller, actor, requested_at) VALUES (?, ?, ?, ?)",
+                    (erasure_id, caller, actor, self._clock()),
+                ).rowcount
+            )
+        )
+        return await self._go_on(erasure_id)
+
+    async def resume(self) -> int:
+        """Go on with what a crash or another place interrupted; how many are finished now."""
+        rows = await self._database.fetch(
+            "SELECT id FROM erasures WHERE finished_at IS NULL ORDER BY requested_at"
+        )
+        for row in rows:
+            await self._go_on(row["id"])
+        return len(rows)
+
+    async def get(self, erasure_id: str) -> Erasure:
+        """One erasure; NotFound."""
+        rows = await self._database.fetch("SELECT * FROM erasures WHERE id = ?", (erasure_id,))
+        if not rows:
+            raise NotFound(f"there is no erasure {erasure_id}")
+        return _erasure(rows[0])
+
+    async def listed(self, *, limit: int = 50) -> list[Erasure]:
+        """Erasures, newest first."""
+        rows = await self._database.fetch(
+            "SELECT * FROM erasures ORDER BY requested_at DESC, id LIMIT ?", (limit,)
+        )
+        return [_erasure(row) for row in rows]
+
+    async def _go_on(self, erasure_id: str) -> Erasure:
+        async with self._one_at_a_time:
+            erasure = await self.get(erasure_id)
+            if erasure.finished_at is not None:
+                return erasure
+            await self._quiet(erasure.caller)
+            folders, removed = await self._database.write(lambda tx: self._rows(tx, erasure))
+            self._forgets(erasure.caller)
+            removed["archived files"] = removed.get("archived files", 0) + await asyncio.to_thread(
+                self._archive.remove_conversations, folders
+            )
+            await self._database.checkpoint()
+            places: dict[str, Any] = {
+                place.name: dict(await place.erase(erasure.caller, folders)) for place in self._elsewhere
+            }
+            backups = await asyncio.to_thread(self._backups)
+            receipt = self._receipt(erasure, removed, places, backups)
+            await self._database.write(
+                lambda tx: (
+                    tx.execute(
+                        "UPDATE erasures SET finished_at = ?, folders = '[]', removed = ?, receipt = ? WHERE id = ?",
+                        (self._clock(), json.dumps(removed), json.dumps(receipt), erasure_id),
+                    ).rowcount
+                )
+            )
+            await self._database.checkpoint()
+            log.info("a caller is erased: %s", erasure_id)
+            return await self.get(erasure_id)
+
+    async def _quiet(self, caller: str) -> None:
+        """Take the caller's waiting jobs out of the queue and wait for those that run."""
+        deadline = self._clock() + PATIENCE_S
+        while await self._database.write(lambda tx: self._queue.withdraw(tx, caller)):
+            if self._clock() > deadline:
+                raise StorageUnavailable("a job of this caller still runs; the erasure goes on after it")
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _rows(self, tx: Transaction, erasure: Erasure) -> tuple[list[str], dict[str, int]]:
+        """Remove everything from the database, and note which folders of the archive are left to remove."""
+        row = tx.execute("SELECT folders, removed FROM erasures WHERE id = ?", (erasure.id,)).fetchone()
+        conversations, counts = self._calls.erase(tx, erasure.caller)
+        counts |= self._memories.erase(tx, erasure.caller)
+        counts["jobs"] = self._queue.erase(tx, erasure.caller, conversations)
+        folders = sorted({*json.loads(row["folders"]), *conversations})
+        removed: dict[str, int] = json.loads(row["removed"])
+        for name, count in counts.items():
+            removed[name] = removed.get(name, 0) + count
+        tx.executemany(
+            "INSERT OR IGNORE INTO erased (digest) VALUES (?)",
+            [(self._directory.digest(conversation),) for conversation in conversations],
+        )
+        tx.execute("DELETE FROM aliases WHERE known_as = ?", (erasure.caller,))
+        tx.execute(
+            "UPDATE erasures SET folders = ?, removed = ? WHERE id = ?",
+            (json.dumps(folders), json.dumps(removed), erasure.id),
+        )
+        return folders, removed
+
+    def _backups(self) -> list[str]:
+        """Copies on this machine that still hold what was in them; deleting them is the operator's decision."""
+        data = self._archive.root.parent
+        copies = [*data.glob("backups/*"), *data.glob("elaaoms.db.*-*")]
+        return sorted(
+            str(path.relative_to(data)) for path in copies if not path.name.endswith(("-wal", "-shm"))
+        )
+
+    def _receipt(
+        self, erasure: Erasure, removed: Mapping[str, int], places: Mapping[str, Any], backups: Sequence[str]
+    ) -> dict[str, Any]:
+        body = {
+            "erasure": erasure.id,
+            "caller": erasure.caller,
+            "requested_by": erasure.actor,
+            "requested_at": moment(erasure.requested_at),
+            "finished_at": moment(self._clock()),
+            "removed": dict(removed),
+            "elsewhere": dict(places),
+            "backups_that_still_hold_it": list(backups),
+            "elaaoms": __version__,
+        }
+        return {**body, "signature": self._signature(body)}
+
+    def genuine(self, receipt: Mapping[str, Any]) -> bool:
+        """Whether this installation signed the receipt, and nobody changed it since."""
+        body = {name: value for name, value in receipt.items() if name != "signature"}
+        return self._directory.same(str(receipt.get("signature", "")), self._signature(body))
+
+    def _signature(self, body: Mapping[str, Any]) -> str:
+        return self._directory.digest(
+            "receipt " + json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        )
+
+
+def _erasure(row: Row) -> Erasure:
+    return Erasure(
+        id=row["id"],
+        caller=row["caller"],
+        actor=row["actor"],
+        requested_at=row["requested_at"],
+        finished_at=row["finished_at"],
+        receipt=json.loads(row["receipt"]) if row["receipt"] else None,
+    )
