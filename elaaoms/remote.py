@@ -19,7 +19,7 @@ from elaaoms.errors import ProviderBlocked, ServiceRejected, ServiceUnavailable
 
 Failure: TypeAlias = ServiceUnavailable | ServiceRejected | ProviderBlocked
 
-RETRY_AFTER_MAX_S = 3600.0  # a longer wish is cut: the day's last limit must not park a job for a day
+RETRY_AFTER_MAX_S = 86400.0  # the longest limits are a day's; what asks for more is a mistake
 
 _BLOCKED_STATUS: Mapping[int, str] = {
     401: "the key is refused",
@@ -111,7 +111,8 @@ def reported(service: str, error: object) -> Failure:
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
     """Seconds the other side asks us to wait: `retry-after-ms`, or Retry-After as seconds or HTTP date.
 
-    Between 0 and `RETRY_AFTER_MAX_S`; None if it does not say, or says it in no known form.
+    Between 0 and `RETRY_AFTER_MAX_S`, 24 hours: a longer wish is cut to that, so that a broken header parks a job
+    for a day at most. None if it does not say, or says it in no known form.
     """
     named = {name.lower(): value.strip() for name, value in headers.items()}
     asked = _number(named.get("retry-after-ms"), 0.001)

@@ -18,7 +18,7 @@ from elaaoms.budget import Meter
 from elaaoms.errors import ServiceUnavailable, Unreadable
 from elaaoms.extract import Dropped, Extraction
 from elaaoms.extract.evidence import verify_proposals
-from elaaoms.llm import Answer, Message, Refusal, Truncated, Usage
+from elaaoms.llm import Answer, Message, Spent, Truncated
 from elaaoms.llm.chain import Chain
 from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Category, Fact, Memory, Relation
 from elaaoms.webhooks import Conversation, Turn
@@ -204,16 +204,13 @@ class Model:
 
     async def _ask(self, conversation: Conversation, messages: Sequence[Message]) -> Answer:
         await self._budget.check()
+        spent: list[Spent] = []
         try:
-            answer = await self._model.complete(messages, schema=SCHEMA, schema_name="memories")
-        except (Truncated, Refusal) as error:
-            useless = Answer(
-                text="", usage=Usage(), model=self._model.model, provider=self.name, cost_usd=error.cost_usd
+            return await self._model.complete(
+                messages, schema=SCHEMA, schema_name="memories", paid=spent.append
             )
-            await self._budget.charge(conversation.conversation_id, useless)
-            raise
-        await self._budget.charge(conversation.conversation_id, answer)
-        return answer
+        finally:  # also when it ends in failure or is cancelled: what was answered is charged
+            await self._budget.charge(conversation.conversation_id, *spent)
 
 
 def read(text: str) -> tuple[_Proposed, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elaaoms.errors import ServiceUnavailable
-from elaaoms.llm import MAX_OUTPUT_TOKENS, TIMEOUT_S, Answer, Message, Prices, Usage
+from elaaoms.llm import MAX_OUTPUT_TOKENS, TIMEOUT_S, Answer, Message, Paid, Prices, Spent, Usage, unheeded
 from elaaoms.llm.wire import (
     CONNECT_S,
     Body,
@@ -81,18 +81,25 @@ class OpenAI:
         )
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any], schema_name: str
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        paid: Paid = unheeded,
     ) -> Answer:
         system, rest = split(messages)
         form = {"name": schema_name, "schema": dict(schema), "strict": True}
         if self._responses:
-            return await self._respond(system, rest, form)
-        return await self._chat(system, rest, form)
+            return await self._respond(system, rest, form, paid)
+        return await self._chat(system, rest, form, paid)
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _respond(self, system: str, rest: list[dict[str, str]], form: dict[str, Any]) -> Answer:
+    async def _respond(
+        self, system: str, rest: list[dict[str, str]], form: dict[str, Any], paid: Paid
+    ) -> Answer:
         asked: dict[str, Any] = {
             "model": self.model,
             "instructions": system,
@@ -106,14 +113,17 @@ class OpenAI:
         body, request_id = await self._ask(self._client.responses.create(**asked))
         if not isinstance(body.get("output"), list):
             raise ServiceUnavailable(f"{self.name} answered 200 with something that is not its protocol")
-        spent = part(body, "usage")
-        cached = count(part(spent, "input_tokens_details"), "cached_tokens")
-        usage = _usage(count(spent, "input_tokens"), cached, count(spent, "output_tokens"))
+        tokens = part(body, "usage")
+        cached = count(part(tokens, "input_tokens_details"), "cached_tokens")
+        usage = _usage(count(tokens, "input_tokens"), cached, count(tokens, "output_tokens"))
         said_parts = [one for item in parts(body, "output") for one in parts(item, "content")]
         text = "".join(words(one, "text") for one in said_parts if one.get("type") == "output_text")
-        return self._answer(body, text, _end_of_response(body, said_parts), usage, request_id)
+        spent = self._paid(body, usage, paid)
+        return spent.answer(said(self.name, text, _end_of_response(body, said_parts)), request_id)
 
-    async def _chat(self, system: str, rest: list[dict[str, str]], form: dict[str, Any]) -> Answer:
+    async def _chat(
+        self, system: str, rest: list[dict[str, str]], form: dict[str, Any], paid: Paid
+    ) -> Answer:
         asked: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": "system", "content": system}, *rest],
@@ -127,26 +137,22 @@ class OpenAI:
         choice = next(iter(parts(body, "choices")), None)
         if choice is None:
             raise ServiceUnavailable(f"{self.name} answered 200 with something that is not its protocol")
-        spent = part(body, "usage")
-        cached = count(part(spent, "prompt_tokens_details"), "cached_tokens")
-        usage = _usage(count(spent, "prompt_tokens"), cached, count(spent, "completion_tokens"))
+        tokens = part(body, "usage")
+        cached = count(part(tokens, "prompt_tokens_details"), "cached_tokens")
+        usage = _usage(count(tokens, "prompt_tokens"), cached, count(tokens, "completion_tokens"))
         message = part(choice, "message")
         text = words(message, "content") or "".join(words(one, "text") for one in parts(message, "content"))
-        return self._answer(body, text, _end_of_choice(choice), usage, request_id)
+        spent = self._paid(body, usage, paid)
+        return spent.answer(said(self.name, text, _end_of_choice(choice)), request_id)
 
     async def _ask(self, call: Any) -> tuple[Body, str | None]:
         return await ask(self.name, call, timeout_s=self._timeout_s, failures=self._failures)
 
-    def _answer(self, body: Body, text: str, ending: Ending, usage: Usage, request_id: str | None) -> Answer:
-        cost = self.prices.cost(usage)
-        return Answer(
-            text=said(self.name, text, ending, cost_usd=cost),
-            usage=usage,
-            model=words(body, "model") or self.model,
-            request_id=request_id,
-            provider=self.name,
-            cost_usd=cost,
-        )
+    def _paid(self, body: Body, usage: Usage, paid: Paid) -> Spent:
+        model = words(body, "model") or self.model
+        spent = Spent(provider=self.name, model=model, usage=usage, cost_usd=self.prices.cost(usage))
+        paid(spent)
+        return spent
 
 
 def _end_of_response(body: Body, said_parts: Sequence[Body]) -> Ending:

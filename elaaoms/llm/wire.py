@@ -115,12 +115,12 @@ async def ask(
 Ending: TypeAlias = Literal["complete", "truncated", "refused", "unfinished"]
 
 
-def said(service: str, text: str, ending: Ending, *, cost_usd: float) -> str:
+def said(service: str, text: str, ending: Ending) -> str:
     """The text of an answer that came to its end; Truncated, Refusal or ServiceUnavailable if it did not."""
     if ending == "refused":
-        raise Refusal(f"{service} declined to answer", cost_usd=cost_usd)
+        raise Refusal(f"{service} declined to answer")
     if ending == "truncated":
-        raise Truncated(f"{service} stopped before the end of its answer", cost_usd=cost_usd)
+        raise Truncated(f"{service} stopped before the end of its answer")
     if ending == "unfinished":
         raise ServiceUnavailable(f"{service} did not finish its answer")
     if not text.strip():

@@ -40,6 +40,7 @@ ADMIN = (
     Route("GET", "/api/calls", api.list_calls, Auth.ADMIN),
     Route("GET", "/api/calls/{conversation_id}", api.show_call, Auth.ADMIN),
     Route("GET", "/api/held", api.list_held, Auth.ADMIN),
+    Route("GET", "/api/usage", api.show_usage, Auth.ADMIN),
     Route("GET", "/api/jobs", api.list_jobs, Auth.ADMIN),
     Route("POST", "/api/jobs/retry", api.retry_failed, Auth.ADMIN, limit=KIB),
     Route("GET", "/api/jobs/{id}", api.show_job, Auth.ADMIN),
