@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class ElaaomsError(Exception):
-    """A failure that one sentence explains; commands print it without a traceback."""
+    """A failure that one sentence explains; commands print it without a traceback.
+
+    `about` is a word for what has to be mended, where a service's failure tells: key, credit, model, address,
+    network, time, answer (something else answers), busy, down or request.
+    """
+
+    about: str = ""
 
 
 class ConfigError(ElaaomsError):

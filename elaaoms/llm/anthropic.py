@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from elaaoms.errors import ConfigError, ServiceUnavailable
+from elaaoms.errors import ConfigError
 from elaaoms.llm import MAX_OUTPUT_TOKENS, TIMEOUT_S, Answer, Message, Paid, Prices, Spent, Usage, unheeded
 from elaaoms.llm.wire import (
     CONNECT_S,
@@ -23,6 +23,7 @@ from elaaoms.llm.wire import (
     quiet,
     said,
     split,
+    strange,
     words,
 )
 
@@ -67,7 +68,7 @@ class Anthropic:
         quiet()
         if structured == "tool" and thinking == "adaptive":
             raise ConfigError("a model that thinks cannot be forced to use a tool: set one of the two")
-        host = host_of(base_url)
+        host = host_of(name, base_url)
         key = key_for(name, api_key, official=host == "api.anthropic.com")
         self.name = name
         self.model = model
@@ -124,7 +125,7 @@ class Anthropic:
             failures=self._failures,
         )
         if not isinstance(body.get("content"), list):
-            raise ServiceUnavailable(f"{self.name} answered 200 with something that is not its protocol")
+            raise strange(self.name)
         usage = _usage(part(body, "usage"))
         spent = Spent(
             provider=self.name,

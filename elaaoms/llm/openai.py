@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from elaaoms.errors import ServiceUnavailable
 from elaaoms.llm import MAX_OUTPUT_TOKENS, TIMEOUT_S, Answer, Message, Paid, Prices, Spent, Usage, unheeded
 from elaaoms.llm.wire import (
     CONNECT_S,
@@ -22,6 +21,7 @@ from elaaoms.llm.wire import (
     quiet,
     said,
     split,
+    strange,
     words,
 )
 
@@ -33,8 +33,10 @@ class OpenAI:
 
     At api.openai.com (and its regional hosts) the Responses API is spoken and a key is needed. Anywhere else
     (Ollama, vLLM, llama.cpp, gateways) it is Chat Completions with temperature 0 and the key is optional;
-    `responses` says otherwise. `effort` is the reasoning effort, left to the model if None; `tls` is whom to
-    trust, the system's certificates if None (SSL_CERT_FILE, too, is not looked at).
+    `responses` says otherwise. OpenAI is told not to store what it is sent; to others nothing is said of it:
+    many refuse a request that holds what they do not know, and what they keep, their operator decides.
+    `effort` is the reasoning effort, left to the model if None; `tls` is whom to trust, the system's
+    certificates if None (SSL_CERT_FILE, too, is not looked at).
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class OpenAI:
         import openai  # noqa: PLC0415  # half a second, only when it is used
 
         quiet()
-        host = host_of(base_url)
+        host = host_of(name, base_url)
         official = host == "api.openai.com" or host.endswith(".api.openai.com")
         key = key_for(name, api_key, official=official)
         self.name = name
@@ -63,6 +65,7 @@ class OpenAI:
         self._timeout_s = timeout_s
         self._max_output_tokens = max_output_tokens
         self._effort = effort
+        self._official = official
         self._responses = official if responses is None else responses
         self._failures = openai.OpenAIError
         timeout = openai.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
@@ -112,7 +115,7 @@ class OpenAI:
             asked["reasoning"] = {"effort": self._effort}
         body, request_id = await self._ask(self._client.responses.create(**asked))
         if not isinstance(body.get("output"), list):
-            raise ServiceUnavailable(f"{self.name} answered 200 with something that is not its protocol")
+            raise strange(self.name)
         tokens = part(body, "usage")
         cached = count(part(tokens, "input_tokens_details"), "cached_tokens")
         usage = _usage(count(tokens, "input_tokens"), cached, count(tokens, "output_tokens"))
@@ -131,12 +134,14 @@ class OpenAI:
             "temperature": 0,
             "response_format": {"type": "json_schema", "json_schema": form},
         }
+        if self._official:  # Google's and Cerebras' servers, among others, answer 400 to it
+            asked["store"] = False
         if self._effort:
             asked["reasoning_effort"] = self._effort
         body, request_id = await self._ask(self._client.chat.completions.create(**asked))
         choice = next(iter(parts(body, "choices")), None)
         if choice is None:
-            raise ServiceUnavailable(f"{self.name} answered 200 with something that is not its protocol")
+            raise strange(self.name)
         tokens = part(body, "usage")
         cached = count(part(tokens, "prompt_tokens_details"), "cached_tokens")
         usage = _usage(count(tokens, "prompt_tokens"), cached, count(tokens, "completion_tokens"))
