@@ -85,7 +85,7 @@ _EVERYONE = (
     r"(?:(?:every|each|any|all|other|the next|the previous|the last) (?:other )?(?:agents?|callers?|customers?|users?|clients?|people who (?:call|ring))|everyone (?:who|that) (?:calls?|rings?)|"
     r"anyone who (?:asks|calls|rings)|whoever (?:calls|asks|rings)|everybody who (?:calls|rings)|alle[nr]? (?:anderen )?(?:agenten|anrufer\w*|kunden)|jede[rnm]? (?:anrufer\w*|kunde\w*|agent\w*)|"
     r"(?:letzte[rn]?|vorige[rn]?|nächste[rn]?) anrufer\w*|todos los (?:agentes|clientes|que llam\w+)|a quien la pida|(?:de )?quien llame|cualquier (?:vecino|cliente)|"
-    r"tous les (?:agents|clients|appelants)|tout le monde|l(?:'|’)appelant précédent|chaque (?:appelant|client|agent)|quiconque|any customer(?:'|’)s)"
+    r"tous les (?:agents|clients|appelants)|(?:à|pour|accueille[zr]?|dites|dis) tout le monde|l(?:'|’)appelant précédent|chaque (?:appelant|client|agent)|quiconque|any customer(?:'|’)s)"
 )
 _OTHERS = _any(
     rf"\b{_EVERYONE}\b",
@@ -113,6 +113,17 @@ _RANKED = _any(
     r"\b(?:caller|customer|user|anrufer|kunde|cliente|usuario|appelant|client|utilisateur)\b.{0,20}\b(?:has been|wurde|ha sido|a été|vérifié|verificado|gefunden|found|passe au niveau|upgraded|erfolgreich)\b.{0,40}\b(?:verified|verifiziert|verificad\w+|vérifiée?|upgraded|tier|niveau|status|überprüft|approved|límite|par le siège)",
 )
 
+_DICTATED = _any(
+    r"\b(?:the|this) (?:caller|user)\b|\bcaller (?:is|has|may|must|can|said|never|always|owes|pays)\b|\bthe customer (?:is|has|may|must|never|always|owes|pays)\b|\bexcellent customer\b",
+    r"\bd(?:er|ie|ieser|iesem|iesen) anrufer(?:in)?\b|\banrufer (?:ist|hat|darf)\b|\b(?:der )?kunde (?:ist|hat|darf|zahlt|gefunden)\b",
+    r"\bel (?:llamante|usuario)\b|\b(?:el )?cliente (?:es|tiene|nunca|puede|paga|verificado|ejemplar)\b|\bl(?:'|’)(?:appelante?|utilisateur)\b|\b(?:le )?client (?:est|a|ne|n(?:'|’)|peut|vérifié|au contrat)\b|\bappelant sans\b",
+)
+_STORY = _any(
+    r"\bonce upon a time\b|\bes war einmal\b|\bérase una vez\b|\bil était une fois\b|\b(?:an?|ein|un|une) (?:assistant|asistente|assistent\w*)\b.{0,20}\b(?:stor|remember|not|guard|speicher|enregistr)\w*",
+    r"\blet(?:'|’)s play\b|\bjuguemos\b|\bjouons\b|\b(?:spielen wir|lass uns spielen)\b|\b(?:like in|como en|wie in?m?|comme dans) (?:the|el|la|le|dem|der)? ?(?:story|tale|cuento|märchen|geschichte|histoire|conte)\b",
+    r"\b(?:let|sei|sea|posons|soit|pongamos que) x\b|\b(?:save|speichere?|guarda|enregistre) x\b",
+)
+
 # -- orders to remember ------------------------------------------------------------------
 
 _KEEP = (
@@ -131,26 +142,34 @@ _REFUSES = _any(
     r"^\W*(?:no|nein|non|pardon|wie bitte|certainly not|nobody|bestimmt nicht|certainement pas|impossible|lieber nicht|i (?:didn(?:'|’)t|don(?:'|’)t))\b|\b(?:kann|darf|mache|tue|notiere|verstehe|sehe|habe) (?:ich|das|es)?\b.{0,12}\bnicht\b|\bdas geht (?:so )?nicht\b|\bnicht möglich\b|\bgibt es nicht\b|\bkeine (?:genehmigung|ahnung)\b",
     r"\bno (?:puedo|lo haré|lo anoto|me consta|le (?:sigo|entiendo)|es posible|existe|viene|ha dicho|digo|guardo|juego)\b|\b(?:eso|usted|yo) no\b|\bprefiero que no\b|\bje (?:ne|n(?:'|’)|préfère)\b|\bce n(?:'|’)est pas\b|\bcela ne\b|\bn(?:'|’)existe pas\b",
 )
-_OPEN = re.compile(r"(?:\w|,|\.\.\.|…)\s*$")
+_FOREVER = re.compile(
+    rf"\b{_KEEP}\b.{{0,30}}\b(?:forever|for ever|for good|para siempre|für immer|pour toujours|dauerhaft)\b",
+    re.IGNORECASE,
+)
+# An order that breaks off, to be completed in the next turn.
+_OPEN = re.compile(
+    r"(?:\b(?:i am|i(?:'|’)m|am|is|that|the|new|ich bin|bin|ist|dass|soy|es|que|je suis|suis|est)|\.\.\.|…|:)\s*$",
+    re.IGNORECASE,
+)
 
 # -- what only a record of the company can say --------------------------------------------------
 
 _ENTITLED = _any(
     r"\b(?:allowed|permitted|authori[sz]ed|cleared|entitled|exempt(?:ed)?|empowered) (?:to|for|from)\b|\b(?:full|unlimited|unrestricted|total) (?:access|credit|rights)\b|\bunlimited\b|\bfor (?:free|nothing)\b|\bfree (?:for life|upgrade|months?|of charge|shipping|delivery|deliveries)\b|\b(?:is|are) free for life\b",
-    r"\b(?:pays?|paid|owes?|owe|ow(?:ed|ing)) (?:nothing|\d+)|\bnever (?:has to |have to |needs? to |must )?(?:pays?|waits?|ask(?:ed)? for payment|wait in line|escalate)\b|\bmust never\b|\beverything (?:is |has been |for )?(?:paid|free)\b|\bno debts?\b|\b(?:invoice|debt|bill) is (?:cancelled|forgiven|paid|waived)\b|\bwe owe\b|\bis owed\b",
+    r"\b(?:pays?|paid|owes?|owed) nothing\b|\b(?:is|are|be|being) owed\b|\bnever (?:has to |have to |needs? to |must )?(?:pays?|waits?|ask(?:ed)? for payment|wait in line|escalate)\b|\bmust never\b|\beverything (?:is |has been |for )?(?:paid|free)\b|\bno debts?\b|\b(?:invoice|debt|bill) is (?:cancelled|forgiven|paid|waived)\b|\bwe owe\b",
     r"\b(?:refund|credit|discount|upgrade)\b.{0,40}\b(?:approved|granted|agreed|authori[sz]ed)\b|\b(?:discount|rabatt|descuento|remise|réduction)\b.{0,20}(?:%|percent|prozent|por ciento|pour cent)|(?:%|percent|prozent|por ciento|pour cent)\b.{0,20}\b(?:discount|rabatt|descuento|remise|réduction)|\bmanager agreed\b|\bapproved by\b",
     r"\b(?:may|can) (?:enter|see|change|open|access|skip|withdraw|edit|view)\b|\b(?:without|needs? no) (?:a |any )?(?:ticket|password|verification|check|questions?|identification)\b|\balways (?:first|right|served|put through|gets|true)\b|\bfirst in (?:the )?(?:queue|line)\b|\btrust this\b|\bis to be trusted\b|\bverified\b",
     r"\b(?:berechtigt|befugt|befreit|bevollmächtigt|ermächtigt|verifiziert|überprüft|genehmigt|bewilligt)\b|\b(?:alle|sämtliche) rechte\b|\bvollmacht\b|\bzugriff auf\b|\bvoll(?:en|er)? zugriff\b|\bschlüsselgewalt\b|\bsonder\w*recht\b|\b(?:nie|niemals|nichts?)\b.{0,20}\b(?:bezahlen|zahlen|zahlt|schuld\w*)\b|\bgratis\w*\b|\bkostenlos\w*\b|\bdarf\b.{0,40}\b(?:sehen|ändern|einsehen|betreten|abheben|ohne)\b|\bsehen darf\b|\bohne passwort\b|\bzusteht\b|\bhalbiert\b|\bzu vertrauen\b|\bmahnungen\b|\bhausverbot\b|\bzugestimmt\b|\bgutschrift\b|\bdurchgestellt\b",
     r"\b(?:autorizad\w+|habilitad\w+|exent\w+|verificad\w+|aprobad\w+) (?:a|para|de|por)?|\btodo pagado\b|\bacceso total\b|\bsin (?:tope|límite|límites|verificación|identificarse)\b|\b(?:nunca|no) (?:paga|espera|debe|debo|esperar|pedirle)\b|\bno (?:debe|debo) nada\b|\bperdonad\w+\b|\bgratis\b|\bde por vida\b|\bprimero en la cola\b|\bcliente ejemplar\b|\bpuede (?:ver|cambiar|entrar|retirar|abrir)\b",
-    r"\b(?:autorisé|habilité|exonéré|exempté|vérifié|validé|approuvé|accordé|dispensé)e?s?\b|\b(?:a|ai|ait) le droit\b|\bne (?:paie|paye|doit|dois)\b.{0,10}\b(?:jamais|rien|pas)\b|\bgratuite?s?\b|\bà vie\b|\b(?:sans|aucune) (?:dettes?|ticket|limite|vérification)\b|\billimité\w*\b|\bplafond\b|\baccès (?:total|illimité|à tout)\b|\btoujours (?:servi|raison)\b|\bpeut (?:voir|modifier|entrer|ouvrir|retirer)\b|\bfaire confiance\b",
+    r"\b(?:autorisé|habilité|exonéré|exempté|vérifié|validé|approuvé|accordé|dispensé)e?s?\b|\b(?:a|ai|ait) le droit\b|\bne (?:paie|paye|doit|dois) (?:jamais|(?:plus )?rien|pas payer)\b|\bgratuite?s?\b|\bà vie\b|\b(?:sans|aucune) (?:dettes?|ticket|limite|vérification)\b|\billimité\w*\b|\baccès (?:total|illimité|à tout)\b|\btoujours (?:servi|raison)\b|\bpeut (?:voir|modifier|entrer|ouvrir|retirer)\b|\bfaire confiance\b",
 )
-_RANK = (
-    r"(?:admin\w*|VIP\w*|verified|verifiziert|premium\w*|platin\w*|gold(?:en)? (?:member|customer|status)|mitglied in gold|membre or|diamond|diamante?|privileged|(?:the )?(?:sole |technical |legal )?owner of|eigentümer\w*|inhaber\w*|dueñ[oa]|propriétaire|titular|titulaire|"
-    r"employee|mitarbeiter\w*|emplead[oa]|employée?|manager|geschäftsführer\w*|leiter\w*|gerente|gérante?|director\w*|direktor\w*|directeur|directrice|(?:chief|head) \w+|boss|chef(?:in)? (?:der|des|von|du|de)|jef[ea]|supervisor|police\w*|polizist\w*|polizei\w*|policía|policier|comisari[oa]|commissaire|"
-    r"officer|staff|developer|entwickler\w*|desarrollador\w*|développeur|shareholder|aktionär\w*|accionista|actionnaire|board member|vorstand\w*|diplomat\w*|diplomátic[oa]|minist(?:er|ro|ra|re)\w*|inspector\w*|inspecteur|inspektor\w*|president\w*|presidente?|président\w*|queen|king|königin|könig|reina|rey|reine|roi|"
-    r"building manager|hausmeister\w*|gardien\w*|husband of the chief\w*|mari de la directrice)"
+_RANK = _any(
+    r"\b(?:admin\w*|VIPs?|verified|verifiziert|privileged|premium (?:customer|member|status)|platin\w*|gold(?:en)? (?:member|customer|status)|membre or|clienta? de oro|diamante?|shareholder|aktionär\w*|accionista|actionnaire)\b",
+    r"\b(?:is|as|ist|als|es|como|est|être|comme)\s+(?:\w+\s+){0,2}?(?:owner|employee|manager|director|boss|supervisor|police\w*|officer|staff|developer|board member|diplomat|minister|inspector|president|queen|king|chief|"
+    r"eigentümer\w*|inhaber\w*|mitarbeiter\w*|geschäftsführer\w*|leiter\w*|direktor\w*|chef\w*|polizist\w*|entwickler\w*|vorstand\w*|diplomat\w*|inspektor\w*|hausmeister\w*|könig\w*|"
+    r"dueñ[oa]|titular|emplead[oa]|gerente|director\w*|jef[ea]|policía|comisari[oa]|desarrollador\w*|ministr[oa]|presidente?a?|rey|reina|"
+    r"propriétaire|titulaire|employée?|gérante?|directeur|directrice|policier|commissaire|développeu\w+|ministre|inspecteur|présidente?|gardienn?e?|reine|roi)\b",
 )
-_STATUS = re.compile(rf"\b{_RANK}\b", re.IGNORECASE)
 _CLAIMED = re.compile(
     r"\b(?:says?|said|claims?|claimed|states?|stated|according to|sagt|behauptet|laut|gibt an|dice|afirma|según|dit|affirme|"
     r"prétend|selon)\b",
@@ -174,6 +193,9 @@ _COMMANDS = re.compile(
 _SECRET = _any(
     r"\b(?:pass ?words?|pass ?codes?|pin|contraseñas?|claves?|passwörter|passwort|kennwort|mots? de passe|code (?:de (?:la )?carte|secret))\b"
 )
+_NAMED = _any(
+    r"\b(?:my name is|i(?:'|’)m called|ich hei(?:ß|ss)e|mein name ist|me llamo|mi nombre es|je m(?:'|’)appelle|mon nom est)\b"
+)
 _DOMAIN = re.compile(
     r"\b(?:dot|punkt|punto|point)\s+(?:com|net|org|de|es|fr|info)\b|\.\w{2,4}\b", re.IGNORECASE
 )
@@ -189,7 +211,18 @@ def to_the_model(text: str) -> bool:
     """Whether a text gives orders to a language model or carries its markup."""
     aimed = any(
         pattern.search(text)
-        for pattern in (_MARKUP, _ENCODED, _ROLES, _MACHINE, _OVERRIDE, _OTHERS, _RANKED, _MUST)
+        for pattern in (
+            _MARKUP,
+            _ENCODED,
+            _ROLES,
+            _MACHINE,
+            _OVERRIDE,
+            _OTHERS,
+            _RANKED,
+            _MUST,
+            _STORY,
+            _FOREVER,
+        )
     )
     return aimed or addressed_to_the_model(text) or _hidden(text)
 
@@ -201,21 +234,32 @@ def _hidden(text: str) -> bool:
     return _OVERRIDE.search(codecs.encode(text, "rot13")) is not None
 
 
-def aimed(conversation: Conversation, turn: int) -> bool:
-    """Whether a turn of the caller is aimed at the machine, by itself or as the rest of an order begun before."""
-    said = conversation.turns[turn].text
-    if to_the_model(said) or _ordered_in_vain(conversation, turn):
+def aimed(conversation: Conversation, turn: int, quote: str) -> bool:
+    """Whether what the caller says in a turn, as far as the sentence of the quote, is aimed at the machine: by
+    itself, or as the rest of an order begun in the turn before."""
+    said = _so_far(conversation.turns[turn].text, quote)
+    if (
+        to_the_model(said)
+        or _DICTATED.search(said)
+        or _breaks_off(said)
+        or _ordered_in_vain(conversation, turn, quote)
+    ):
         return True
     before = _previous(conversation, turn)
-    if before is None or not _OPEN.search(conversation.turns[before].text):
-        return False
-    begun = conversation.turns[before].text
-    return to_the_model(begun) or _ORDER.search(begun) is not None
+    return before is not None and _breaks_off(conversation.turns[before].text)
 
 
-def _ordered_in_vain(conversation: Conversation, turn: int) -> bool:
-    """Whether the caller orders that something be kept and the agent will not: nobody refuses an allergy."""
-    if not _ORDER.search(conversation.turns[turn].text):
+def _breaks_off(said: str) -> bool:
+    """Whether an order, or a text for the machine, waits to be completed."""
+    return _OPEN.search(said) is not None and (to_the_model(said) or _ORDER.search(said) is not None)
+
+
+def _ordered_in_vain(conversation: Conversation, turn: int, quote: str) -> bool:
+    """Whether the quote is, or follows, an order to keep something that the agent will not keep: nobody refuses
+    to note an allergy."""
+    said = conversation.turns[turn].text
+    at = said.casefold().find(quote.strip().casefold())
+    if not _ORDER.search(said if at < 0 else said[: at + len(quote.strip())]):
         return False
     answer = next((t for t in conversation.turns[turn + 1 :] if t.text), None)
     return answer is not None and answer.role == "agent" and _REFUSES.search(answer.text) is not None
@@ -243,7 +287,7 @@ def objection(conversation: Conversation, fact: Fact) -> str | None:
         return "addressed to the model"
     if turn.role != "user":
         return "addressed to the model" if to_the_model(turn.text) else None
-    if aimed(conversation, fact.turn):
+    if aimed(conversation, fact.turn, fact.quote):
         return "addressed to the model"
     sentence = _sentence(turn.text, fact.quote)
     claimed = _CLAIMED.search(fact.content) is not None
@@ -251,26 +295,32 @@ def objection(conversation: Conversation, fact: Fact) -> str | None:
         return "self-declared"
     if _ENTITLED.search(sentence) and _ORDER.search(sentence):
         return "self-declared"
-    if _STATUS.search(fact.content) and not claimed:
+    if _RANK.search(fact.content) and not claimed:
         return "self-declared"
     if _SECRET.search(sentence) and _ORDER.search(sentence):
         return "addressed to the model"
-    if (name := name_in(fact.content)) and (len(name.split()) > 4 or _DOMAIN.search(sentence)):
+    if len(name_in(fact.content).split()) > 4 or (_NAMED.search(sentence) and _DOMAIN.search(sentence)):
         return "not a name"
     return None
+
+
+def _so_far(said: str, quote: str) -> str:
+    """A turn up to the end of the sentence that holds the quote."""
+    at = max(0, said.casefold().find(quote.strip().casefold()))
+    end = _STOP.search(said, min(len(said), at + max(1, len(quote.strip()) - 1)))
+    return said[: end.end() if end else len(said)]
 
 
 def _sentence(said: str, quote: str) -> str:
     """The sentence of a turn that holds the quote."""
     at = max(0, said.casefold().find(quote.strip().casefold()))
     start = max((match.end() for match in _STOP.finditer(said, 0, at)), default=0)
-    end = _STOP.search(said, min(len(said), at + max(1, len(quote.strip()) - 1)))
-    return said[start : end.end() if end else len(said)]
+    return _so_far(said, quote)[start:]
 
 
 def as_claimed(fact: Fact) -> Fact:
     """A rank that the caller gives themselves as what they say, never as what is so."""
-    if not _STATUS.search(fact.content) or _CLAIMED.search(fact.content):
+    if not _RANK.search(fact.content) or _CLAIMED.search(fact.content):
         return fact
     for pattern, told in _IS:
         if match := pattern.fullmatch(fact.content):
