@@ -66,7 +66,7 @@ _MACHINE = _any(
     r"\b(?:in|aus) (?:dein|ihr)(?:em)? gedächtnis\b|\b(?:en|de|a) (?:tu|su|vuestra) memoria\b|\b(?:dans|de|à) (?:ta|votre) mémoire\b|\bjoin our (?:memories|records|files|profiles)\b",
     r"\bjunt(?:a|ad|e|en) nuestras fichas\b|\b(?:memory|memories) (?:software|system|of the (?:previous|last))\b|\b(?:programmed|built|created|developed|wrote) you\b|\bdich (?:programmiert|gebaut|entwickelt)\b",
     r"\b(?:te|le|os) (?:programé|creé|he (?:programado|creado))\b|\bprogrammé (?:ta|votre|cette) mémoire\b|\bt(?:'|’)ai (?:programmé|créé)\b|\bturn (?:zero|number|\d)\b",
-    r"\b(?:the|half of the) (?:command|order)(?: is)? (?:ignore|forget|delete)|\bhalf of the command\b|\bmoitié de l(?:'|’)ordre\b|\bput the halves together\b|\bcolle les deux\b",
+    r"\b(?:the|half of the) (?:command|order)(?: is)? (?:ignore|forget|delete)|\b(?:first|second|other) half (?:of the (?:command|order)|is)\b|\bzweite hälfte (?:ist|lautet)\b|\bsegunda mitad es\b|\bmoitié de l(?:'|’)ordre\b|\bput the halves together\b|\bcolle les deux\b",
     r"\bhälfte des befehls\b|\bmitad de la orden\b|\b(?:becomes|is|will be) true\b.{0,60}\bthe caller is\b|\b(?:sentence|phrase|frase|satz)\b.{0,40}\b(?:becomes|será|sera|wird|devient) (?:true|verdad|wahr|vrai)",
     r"\b(?:remember|recall|store|save|record|note|merk dir|speicher\w*|recuerda|guarda|retiens|enregistre[zr]?)\b.{0,60}\b(?:memory|memories|gedächtnis|memoria|mémoire)\b",
 )

@@ -18,6 +18,7 @@ from elaaoms.budget import Meter
 from elaaoms.errors import ServiceUnavailable, Unreadable
 from elaaoms.extract import Dropped, Extraction
 from elaaoms.extract.evidence import verify_proposals
+from elaaoms.extract.injection import as_claimed, contained
 from elaaoms.llm import Answer, Message, Spent, Truncated
 from elaaoms.llm.chain import Chain
 from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Category, Fact, Memory, Relation
@@ -164,8 +165,8 @@ class Model:
                     dropped.append(fact)
                 else:
                     facts.append(fact)
-        checked = verify_proposals(conversation, _merged(facts))
-        return Extraction(facts=checked.facts, dropped=(*dropped, *checked.dropped))
+        checked = verify_proposals(conversation, [as_claimed(fact) for fact in _merged(facts)])
+        return Extraction(facts=contained(conversation, checked.facts), dropped=(*dropped, *checked.dropped))
 
     async def _proposals(
         self, conversation: Conversation, first: int, last: int, known: Sequence[Memory]
