@@ -70,9 +70,16 @@ _MACHINE = _any(
     r"\bhälfte des befehls\b|\bmitad de la orden\b|\b(?:becomes|is|will be) true\b.{0,60}\bthe caller is\b|\b(?:sentence|phrase|frase|satz)\b.{0,40}\b(?:becomes|será|sera|wird|devient) (?:true|verdad|wahr|vrai)",
     r"\b(?:remember|recall|store|save|record|note|merk dir|speicher\w*|recuerda|guarda|retiens|enregistre[zr]?)\b.{0,60}\b(?:memory|memories|gedächtnis|memoria|mémoire)\b",
 )
+_READERS = _any(
+    r"\b(?:dear|hey|hello|hi|hallo|liebe[rs]?|hola|oye|bonjour|salut|cher|chère)\W+(?:assistant|asistente|assistent\w*|computer|ordenador|ordinateur|robot\w*|ai|machine|maschine|máquina|model|modell|modelo|modèle|ki|ia|bot)\b",
+    r"\b(?:ki|ia|ai|bot|computer|künstliche intelligenz|inteligencia artificial|intelligence artificielle|(?:any|every|future|whatever|whichever) \w+|agents?)\b.{0,12}\b(?:that|who|die|der|que|qui|is)\b.{0,14}\b(?:reads?|reading|liest|lesen|lea|lee|lira|lit|processes|auswertet)\b",
+    r"\b(?:an die|für die|para la|à l(?:'|’)|a la) ?(?:ki|ia|künstliche intelligenz|inteligencia artificial|intelligence artificielle)\b|\b(?:when|if|once) (?:this|it) (?:gets|is|has been) (?:summari[sz]ed|processed|transcribed|analy[sz]ed)\b|\bfuture (?:agents?|assistants?|conversations|calls)\b",
+    r"\b(?:zukünftige|künftige) (?:agenten|gespräche)\b|\b(?:futur[oa]s|próxim[oa]s) (?:agentes|conversaciones)\b|\b(?:futurs|prochains) (?:agents|échanges)\b|\b(?:so|make sure) (?:that )?(?:the )?(?:computer|system|machine|everyone|everybody|robot) (?:knows?|remembers?|stores?|learns?)\b",
+    r"\bknowledge base\b|\bwissensbasis\b|\bbase de (?:conocimientos?|connaissances)\b|\b(?:permanent|long[- ]term) (?:memory|record|note)\b|\b(?:trust|access|clearance|security) level\b|\b(?:vertrauens|zugriffs|sicherheits)stufe\b|\bnivel de (?:confianza|acceso)\b|\bniveau (?:de confiance|d(?:'|’)accès)\b",
+)
 _RULES = r"(?:instruc\w*|anweis\w*|rules?|regeln|reglas?|règles?|consignes?|prompts?|guidelines|vorgaben|normas|checks?|verification|kontrollen|contrôles)"
 _OVERRIDE = _any(
-    rf"\b(?:ignor(?:e[zr]?|iere?n?|a|ad|en)|disregard|override|overwrite|overrule|bypass|vergiss|vergessen sie|olvid(?:a|ad|e)|oublie[zr]?|forget|missachte)\b.{{0,40}}\b{_RULES}\b",
+    rf"\b(?:ignor(?:e[zr]?|iere?n?|a|ad|en)|disregard|override|overwrite|overrule|bypass|vergiss|vergessen sie|olvid(?:a|ad|e)|oublie[zr]?|forget|missachte|pay no attention to|do(?:n(?:'|’)t| not) (?:follow|apply|obey)|beachte (?:ab jetzt |ab sofort )?keine|ne tiens pas compte|ne tenez pas compte|(?:haz|haga|hagan) caso omiso)\b.{{0,40}}\b{_RULES}\b",
     r"\b(?:forget|ignore|disregard|overwrite|vergiss|olvida|oublie[zr]?|ignora)\b.{0,30}\b(?:everything|all|whatever|what) (?:that )?(?:you|they|we)\b|\bvergiss alles\b",
     r"\b(?:olvida|ignora) (?:todo )?lo que\b|\boublie[zr]? (?:tout )?ce qu(?:e|'|’)|\b(?:delete|erase|replace|drop) (?:every|all|any) (?:memor|record|note)\w*|\bborra (?:todo|la alergia|lo mío)\b",
     r"\blösch\w* (?:alles|alle|jede)\b|\befface[zr]? (?:tout|toutes?|tous)\b|\bhigher priority than\b|\b(?:höhere priorität|vorrang vor|wichtiger als deine)\b|\bmanda más que\b|\bprioritaire sur\b",
@@ -83,16 +90,17 @@ _OVERRIDE = _any(
 )
 _EVERYONE = (
     r"(?:(?:every|each|any|all|other|the next|the previous|the last) (?:other )?(?:agents?|callers?|customers?|users?|clients?|people who (?:call|ring))|everyone (?:who|that) (?:calls?|rings?)|"
-    r"anyone who (?:asks|calls|rings)|whoever (?:calls|asks|rings)|everybody who (?:calls|rings)|alle[nr]? (?:anderen )?(?:agenten|anrufer\w*|kunden)|jede[rnm]? (?:anrufer\w*|kunde\w*|agent\w*)|"
+    r"anyone who (?:asks|calls|rings)|whoever (?:calls|asks|rings)|the next (?:one|person|agent|guy|woman|man) who|jede[rnm]?,? (?:der|die)\b.{0,20}\banruf\w*|(?:der|die|dem|den) nächste[nr]?,? (?:der|die|person|kunde\w*|mitarbeiter\w*)|l[ao]s? próxim[oa]s? (?:persona|cliente|que llame)|(?:au|le|la|du|à la) prochaine? (?:qui|personne qui|client|appelant)|everybody who (?:calls|rings)|alle[nr]? (?:anderen )?(?:agenten|anrufer\w*|kunden)|jede[rnm]? (?:anrufer\w*|kunde\w*|agent\w*)|"
     r"(?:letzte[rn]?|vorige[rn]?|nächste[rn]?) anrufer\w*|todos los (?:agentes|clientes|que llam\w+)|a quien la pida|(?:de )?quien llame|cualquier (?:vecino|cliente)|"
     r"tous les (?:agents|clients|appelants)|(?:à|pour|accueille[zr]?|dites|dis) tout le monde|l(?:'|’)appelant précédent|chaque (?:appelant|client|agent)|quiconque|any customer(?:'|’)s)"
 )
 _OTHERS = _any(
     rf"\b{_EVERYONE}\b",
-    r"\b(?:when(?:ever)?|if|as soon as|(?:every|each|next) time|the next time) (?:somebody|someone|anybody|anyone|people|a caller|a customer|my \w+|he|she|they|this number)\b.{0,30}\b(?:calls?|rings?|asks?|says?)\b",
-    r"\b(?:wenn|sobald|falls|jedes mal wenn)\b.{0,30}\b(?:jemand|oma|opa|mama|papa|mein\w* \w+|er|sie|wer)\b.{0,30}\b(?:anruft|fragt|sagt)\b",
-    r"\b(?:si|cuando|cada vez que|en cuanto|la próxima vez que) (?:alguien|mi \w+|un cliente|llamen|él|ella)\b.{0,30}\b(?:llam\w+|pregunt\w+|dig\w+|dice|pid\w+)\b",
-    r"\b(?:quand|si|dès que|chaque fois que?|la prochaine fois qu(?:e|'|’)?) ?(?:quelqu(?:'|’)un|on|mon \w+|ma \w+|il|elle|un client)\b.{0,30}\b(?:appell?e\w*|demande\w*|di(?:t|ra))\b",
+    r"\b(?:when(?:ever)?|if|as soon as|(?:every|each|next) time|the next time) (?:somebody|someone|anybody|anyone|people|a caller|a customer|this number)\b.{0,30}\b(?:calls?|rings?|asks?|says?)\b",
+    r"\b(?:when(?:ever)?|if|next time|wenn|sobald|cuando|si|quand|dès que) (?:my|he|she|they|mein\w*|er|sie|mi|él|ella|mon|ma|il|elle)\b.{0,30}\b(?:calls?|rings?|asks?|anruft|fragt|llam\w+|pregunt\w+|appell?e\w*|demande\w*)\b,? (?:then )?(?:say|tell|read|give|sag\w*|lies|lesen|gib|di|dile|lee|dis|dites|donne\w*)\b",
+    r"\b(?:wenn|sobald|falls|jedes mal wenn)\b.{0,30}\b(?:jemand|irgendwer)\b.{0,30}\b(?:anruft|fragt|sagt)\b",
+    r"\b(?:si|cuando|cada vez que|en cuanto|la próxima vez que) (?:alguien|un cliente|llamen)\b.{0,30}\b(?:llam\w+|pregunt\w+|dig\w+|dice|pid\w+)\b",
+    r"\b(?:quand|si|dès que|chaque fois que?|la prochaine fois qu(?:e|'|’)?) ?(?:quelqu(?:'|’)un|on|un client)\b.{0,30}\b(?:appell?e\w*|demande\w*|di(?:t|ra))\b",
     r"\b(?:say|sag|di|dis)\b.{0,30}\b(?:every time|immer wenn|cada vez|chaque fois|wenn \w+ anruft)\b",
     r"\b(?:you|du|sie) (?:answer|reply to|respond to|read|tell|say)\b.{0,20}\b(?:every|all|them|whole)\b|\brespond(?:e|a) a todo\b|\bréponds? à tout\b",
     r"\b(?:greet|begrü(?:ß|ss)\w*|salúd\w*|saluda|accueille[zr]?)(?:-| )?(?:me|mich|moi|all|every|her|him|them|with|mit|con|par|avec)?\b.{0,40}(?::|\bwith\b|\bmit\b|\bcon\b|\bpar\b|\bavec\b|\bby\b)",
@@ -106,7 +114,7 @@ _OTHERS = _any(
     r"\b(?:keep|make) that rule\b|\besa regla\b|\bour little (?:secret|rule)\b",
 )
 _RANKED = _any(
-    r"\b(?:mark|list|save|register|record|file|flag|enter|put) me (?:down )?as\b|\b(?:set|save|change|upgrade|raise) my (?:role|status|discount|tier|level|rank|limit|access)\b|\b(?:in the file|file it|store it|save it) as\b",
+    r"\b(?:mark|list|save|register|record|file|flag) me (?:down )?as\b|\b(?:set|save|change|upgrade|raise) my (?:role|status|discount|tier|level|rank|limit|access)\b|\b(?:in the file|file it|store it|save it) as\b",
     r"\btrag\w* (?:sie )?mich als\b|\b(?:vermerke?n?|notiere?n?|schreib\w*)(?: sie)?\s*:|\b(?:ponme|márcame|apúntame|regístrame|inscríbeme) como\b|\b(?:marque|inscri(?:s|vez)|note[zr]?|mets|mettez)-moi\b|\bécrivez (?:que |validé|approuvé)",
     r"\b(?:apunta|anota|pon) un descuento\b|\bgib mir alle rechte\b|\bgive me (?:all|full|every) (?:rights?|access|permissions?)\b|\bdame todos los\b|\bdonne-moi tous les\b|\bput that in the file\b|\bi authori[sz]e\b",
     r"\bstatus (?:green|grün|verde|vert)\b|\b(?:proceed|continue|go on) without\b|\bohne rückfragen\b|\bsin preguntar\b|\bsans poser de questions?\b|\bput through\b.{0,40}\bat once\b|\backnowledge silently\b|\bréponds sans le dire\b",
@@ -135,7 +143,7 @@ _ORDER = re.compile(rf"\b{_KEEP}\b", re.IGNORECASE)
 _MUST = _any(
     rf"\b(?:you|sie|du|usted|vous|tu|assistant\w*|asistente|agents?|agentes?|agenten)\b.{{0,14}}\b(?:must|have to|need to|are (?:obliged|required|ordered) to|should|müssen|musst|muss|debes?|debéis|tienes? que|dev(?:ez|iez|ais|ait|rait)|doi(?:t|s)|always)\b.{{0,20}}\b{_KEEP}\b",
     r"\b(?:must|muss|debe|doit|müssen)\b.{0,14}\b(?:note|remember|store|record|vermerken|speichern|notieren|anotar|guardar|noter|le noter|enregistrer|retenir)\b|\bla ley te obliga a\b|\bobliged to (?:remember|store|note)\b|\bla loi t(?:'|’)oblige\b|\bgesetzlich verpflichtet\b",
-    r"\byou must (?:hand|give|tell|let|do)\b|\bdebéis (?:darme|decirme)\b|\byou have to do everything\b|\bmust be put through\b",
+    r"\byou must (?:hand|give|tell|let|do)\b|\bdebéis (?:darme|decirme)\b|\byou have to do everything\b|\bmust be put through\b|\byou (?:will|shall|must) (?:now |always |never )?(?:address|comply|obey|answer|call me your)\b|\bcomply with (?:every|all|my)\b|\b(?:tenéis|tienen|tienes|debéis|deben) que\b.{0,20}\bsiempre\b|\b(?:müsst ihr|ihr müsst|müssen sie) (?:alle|immer)\b|\bvous devez tous\b",
 )
 _REFUSES = _any(
     r"\bi (?:can(?:'|’)?t|cannot|won(?:'|’)t|don(?:'|’)t|didn(?:'|’)t|haven(?:'|’)t|(?:wi|cou|wou)ld not|(?:'|’)d rather not|see no|am not able)\b|\bi(?:'|’)(?:d rather not|m not able|m the agent|ll only)\b|\b(?:that|there)(?:'|’)?s? (?:is|isn(?:'|’)t|no|not|makes no)\b",
@@ -163,12 +171,19 @@ _ENTITLED = _any(
     r"\b(?:autorizad\w+|habilitad\w+|exent\w+|verificad\w+|aprobad\w+) (?:a|para|de|por)?|\btodo pagado\b|\bacceso total\b|\bsin (?:tope|límite|límites|verificación|identificarse)\b|\b(?:nunca|no) (?:paga|espera|debe|debo|esperar|pedirle)\b|\bno (?:debe|debo) nada\b|\bperdonad\w+\b|\bgratis\b|\bde por vida\b|\bprimero en la cola\b|\bcliente ejemplar\b|\bpuede (?:ver|cambiar|entrar|retirar|abrir)\b",
     r"\b(?:autorisé|habilité|exonéré|exempté|vérifié|validé|approuvé|accordé|dispensé)e?s?\b|\b(?:a|ai|ait) le droit\b|\bne (?:paie|paye|doit|dois) (?:jamais|(?:plus )?rien|pas payer)\b|\bgratuite?s?\b|\bà vie\b|\b(?:sans|aucune) (?:dettes?|ticket|limite|vérification)\b|\billimité\w*\b|\baccès (?:total|illimité|à tout)\b|\btoujours (?:servi|raison)\b|\bpeut (?:voir|modifier|entrer|ouvrir|retirer)\b|\bfaire confiance\b",
 )
+_GRANTED = _any(
+    r"\b(?:gets?|receives?|has|is owed|given|granted|bekommt|erhält|hat|kriegt|tiene|recibe|obtiene|a|reçoit|obtient)\b\s+(?:\w+\s+){0,2}?(?:discounts?|half off|vouchers?|upgrades?|rabatt\w*|gutschein\w*|vorrang|descuentos?|vales?|remises?|réductions?|priorité|priority)\b",
+    r"\bpre-?approved\b|\b(?:refunds?|erstattungen|reembolsos|remboursements)\b.{0,30}\b(?:automatic|automatisch|automáticos?|automatiques?)\b|\bwaive\w*\b|\bcleared (?:by|for)\b|\blifetime (?:warranty|access|membership)\b|\b(?:tout|todo|alles|everything) (?:\w+ ){0,2}(?:offerte?s?|regalado|geschenkt|free|included)\b",
+    r"\b(?:must|should|shall|is to|has to|needs? to|ought to) (?:never |always |not |only )?be (?:addressed|charged|asked|given|granted|transferred|trusted|put through|believed|verified|waived|obeyed|billed)\b|\bagents? (?:must|have to|should|need)\b|\b(?:does not|doesn(?:'|’)t|never) (?:need|have) to (?:be asked|pay|verify|identify|prove|wait)\b|\bno need to (?:ask|verify|check)\b",
+    r"\bkeine?n? (?:sicherheitsabfrage|legitimation|prüfung|identifizierung|kontrolle)\w*\b|\b(?:nicht|nie) (?:nach|überprüft|gefragt|geprüft)\b|\bno hace falta (?:comprobar|verificar|preguntar|identific)\w*|\bhay que (?:dar|creer|obedecer)\w*|\bno pag(?:a|o) (?:envíos|comisiones|nada)\b",
+    r"\bne (?:doit|faut)\b.{0,16}\b(?:demander|vérifier|contrôler)\b|\b(?:request|call|order)s? from this (?:phone|number|line)\b|\b(?:immer|stets) vorrang\b",
+)
 _RANK = _any(
-    r"\b(?:admin\w*|VIPs?|verified|verifiziert|privileged|premium (?:customer|member|status)|platin\w*|gold(?:en)? (?:member|customer|status)|membre or|clienta? de oro|diamante?|shareholder|aktionär\w*|accionista|actionnaire)\b",
-    r"\b(?:is|as|ist|als|es|como|est|être|comme)\s+(?:\w+\s+){0,2}?(?:owner|employee|manager|director|boss|supervisor|police\w*|officer|staff|developer|board member|diplomat|minister|inspector|president|queen|king|chief|"
-    r"eigentümer\w*|inhaber\w*|mitarbeiter\w*|geschäftsführer\w*|leiter\w*|direktor\w*|chef\w*|polizist\w*|entwickler\w*|vorstand\w*|diplomat\w*|inspektor\w*|hausmeister\w*|könig\w*|"
-    r"dueñ[oa]|titular|emplead[oa]|gerente|director\w*|jef[ea]|policía|comisari[oa]|desarrollador\w*|ministr[oa]|presidente?a?|rey|reina|"
-    r"propriétaire|titulaire|employée?|gérante?|directeur|directrice|policier|commissaire|développeu\w+|ministre|inspecteur|présidente?|gardienn?e?|reine|roi)\b",
+    r"\b(?:admin\w*|VIPs?|verified|verifiziert|privileged|premium (?:customer|member|status)|platin\w*|gold(?:en)? (?:member|customer|status)|membre or|prioritaire|preferente|stammkunde mit|root|privileges?|security clearance|clienta? de oro|diamante?|shareholder|aktionär\w*|accionista|actionnaire)\b",
+    r"\b(?:is|as|ist|als|es|como|est|être|comme)\s+(?:\w+\s+){0,2}?(?:owner|employee|manager|director|boss|supervisor|police\w*|officer|staff|developer of|board member|diplomat|minister|inspector|president|queen|king|chief|"
+    r"eigentümer\w*|inhaber\w*|mitarbeiter\w*|geschäftsführer\w*|leiter\w*|direktor\w*|chef\w*|polizist\w*|vorstand\w*|diplomat\w*|inspektor\w*|hausmeister\w*|könig\w*|"
+    r"dueñ[oa]|titular|emplead[oa]|gerente|director\w*|jef[ea]|policía|comisari[oa]|ministr[oa]|presidente?a?|rey|reina|"
+    r"propriétaire|titulaire|employée?|gérante?|directeur|directrice|policier|commissaire|ministre|inspecteur|présidente?|gardienn?e?|reine|roi)\b",
 )
 _CLAIMED = re.compile(
     r"\b(?:says?|said|claims?|claimed|states?|stated|according to|sagt|behauptet|laut|gibt an|dice|afirma|según|dit|affirme|"
@@ -184,10 +199,10 @@ _IS = (
 )  # fmt: skip
 _COMMANDS = re.compile(
     r"\W*(?:please|do not|don(?:'|’)t|always|never|you (?:must|should)|ignore|treat|transfer|tell|greet|remember|give|grant|mark|set|skip|save|store|note that|note:|"
-    r"say|answer|read|let the|allow|put|send|trust|from now on|whenever|if (?:anyone|someone|somebody)|when(?:ever)? (?:someone|somebody|anyone|the)|next time|copy|delete|forget|call the|switch|begin|every (?:agent|caller|assistant)|all (?:agents|callers)|"
-    r"bitte|immer|niemals|nie|gib|geben sie|sag|sagen sie|begrüß\w*|merk\w*|speicher\w*|lies|lesen sie|ab (?:jetzt|sofort|heute)|wenn|sobald|jede[rn]? (?:agent|anrufer)|alle (?:agenten|anrufer)|vertrau\w*|behandle|überspring\w*|"
-    r"por favor|siempre|nunca|hay que|da|dé|dile|diga|saluda|salúd\w*|guarda|recuerda|desde (?:hoy|ahora)|cuando|si alguien|todos los|trata|confía|borra|"
-    r"veuillez|s(?:'|’)il vous plaît|toujours|jamais|ne jamais|donne[zr]?|dis|dites|accueill\w*|note[zr]?|retiens|désormais|à partir|quand|si quelqu|dès que|tous les|traite[zr]?|il faut)\b",
+    r"say|answer|read|let the|allow|put|send|trust|from now on|whenever|if (?:anyone|someone|somebody)|when(?:ever)? (?:someone|somebody|anyone)|next time,|copy|delete|forget|call the|switch|begin|start|apologi[sz]e|address|every (?:agent|caller|assistant)|all (?:agents|callers)|"
+    r"bitte|immer|niemals|nie|gib|geben sie|sag|sagen sie|begrüß\w*|merk\w*|speicher\w*|lies|lesen sie|ab (?:jetzt|sofort|heute)|jede[rn]? (?:agent|anrufer)|alle (?:agenten|anrufer)|vertrau\w*|behandle|überspring\w*|"
+    r"por favor|siempre|nunca|hay que|da|dé|dile|diga|saluda|salúd\w*|guarda|recuerda|desde (?:hoy|ahora)|si alguien|todos los|trata|confía|borra|"
+    r"veuillez|s(?:'|’)il vous plaît|toujours|jamais|ne jamais|donne[zr]?|dis|dites|accueill\w*|note[zr]?|retiens|désormais|à partir|si quelqu|tous les|traite[zr]?|il faut)\b",
     re.IGNORECASE,
 )
 _SECRET = _any(
@@ -220,6 +235,7 @@ def to_the_model(text: str) -> bool:
             _OTHERS,
             _RANKED,
             _MUST,
+            _READERS,
             _STORY,
             _FOREVER,
         )
@@ -291,9 +307,9 @@ def objection(conversation: Conversation, fact: Fact) -> str | None:
         return "addressed to the model"
     sentence = _sentence(turn.text, fact.quote)
     claimed = _CLAIMED.search(fact.content) is not None
-    if _ENTITLED.search(fact.content) and not claimed:
+    if (_ENTITLED.search(fact.content) or _GRANTED.search(fact.content)) and not claimed:
         return "self-declared"
-    if _ENTITLED.search(sentence) and _ORDER.search(sentence):
+    if (_ENTITLED.search(sentence) or _GRANTED.search(sentence)) and _ORDER.search(sentence):
         return "self-declared"
     if _RANK.search(fact.content) and not claimed:
         return "self-declared"
