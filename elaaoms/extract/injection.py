@@ -347,6 +347,7 @@ def as_claimed(fact: Fact) -> Fact:
 
 def contained(conversation: Conversation, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     """What a call leaves in which somebody spoke to the machine: nothing of it is shared with other agents."""
-    if not any(turn.role == "user" and to_the_model(turn.text) for turn in conversation.turns):
+    turns = enumerate(conversation.turns)
+    if not any(turn.role == "user" and aimed(conversation, number, turn.text) for number, turn in turns):
         return tuple(facts)
     return tuple(evolve(fact, importance=min(fact.importance, CONTAINED_IMPORTANCE)) for fact in facts)
