@@ -33,7 +33,7 @@ _MARKUP = _any(
     r"\{\{|\}\}|\{%|\$\{|<[a-z/!|]|\|>|!\[|\]\(|```|\[/?(?:inst|system)|\{\s*\"|\"\s*:\s*[\[{\"\d]|https?://|www\.|'\s*\)?;|;\s*--",
     r"\b(?:drop table|delete from|insert into|union select)\b|\b[A-Za-z0-9+/]{12,}={1,2}(?!\w)",
     r"\b(?:hash hash|dièse dièse|raute raute|almohadilla almohadilla|dollar (?:brace|accolade|llave|klammer)|llave llave)\b",
-    r"\b(?:(?:open|close|curly|angle) (?:brace|bracket)s?|open quote|close quote|less than\b.{0,40}\bgreater than|im[ _]start)\b",
+    r"\b(?:(?:open|close|curly|angle) (?:brace|bracket)s?|open quote|close quote|end quote|unquote|less than\b.{0,40}\bgreater than|im[ _]start)\b",
     r"\b(?:geschweifte|spitze) klammern?|\banführungszeichen (?:unten|oben|auf|zu)\b|\b(?:abre|cierra|abrir|cerrar) (?:comillas|llaves?)\b",
     r"\b(?:ouvrez|fermez|ouvre|ferme) les (?:guillemets|accolades)\b|\bbarre verticale\b|\bentre (?:chevrons|comillas angulares)\b",
 )
@@ -73,7 +73,7 @@ _MACHINE = _any(
 _READERS = _any(
     r"\b(?:dear|hey|hello|hi|hallo|liebe[rs]?|hola|oye|bonjour|salut|cher|chère)\W+(?:assistant|asistente|assistent\w*|computer|ordenador|ordinateur|robot\w*|ai|machine|maschine|máquina|model|modell|modelo|modèle|ki|ia|bot)\b",
     r"\b(?:ki|ia|ai|bot|computer|künstliche intelligenz|inteligencia artificial|intelligence artificielle|(?:any|every|future|whatever|whichever) \w+|agents?)\b.{0,12}\b(?:that|who|die|der|que|qui|is)\b.{0,14}\b(?:reads?|reading|liest|lesen|lea|lee|lira|lit|processes|auswertet)\b",
-    r"\b(?:an die|für die|para la|à l(?:'|’)|a la) ?(?:ki|ia|künstliche intelligenz|inteligencia artificial|intelligence artificielle)\b|\b(?:when|if|once) (?:this|it) (?:gets|is|has been) (?:summari[sz]ed|processed|transcribed|analy[sz]ed)\b|\bfuture (?:agents?|assistants?|conversations|calls)\b",
+    r"\b(?:an die|für die|para la|à l(?:'|’)|a la) ?(?:ki|ia|künstliche intelligenz|inteligencia artificial|intelligence artificielle)\b|\b(?:when|if|once) (?:this|it) (?:gets|is|has been) (?:summari[sz]ed|processed|transcribed|analy[sz]ed)\b|\bfuture (?:agents?|assistants?|conversations|calls)\b|\b(?:for|by|to) an ai\b|\bthe (?:software|computer|machine|robot) (?:should|must|has to|needs to)\b|\b(?:robot|computer), \w+|\bwer immer das\b.{0,20}\bliest\b|\bquien lea esto\b|\bquiconque lira\b",
     r"\b(?:zukünftige|künftige) (?:agenten|gespräche)\b|\b(?:futur[oa]s|próxim[oa]s) (?:agentes|conversaciones)\b|\b(?:futurs|prochains) (?:agents|échanges)\b|\b(?:so|make sure) (?:that )?(?:the )?(?:computer|system|machine|everyone|everybody|robot) (?:knows?|remembers?|stores?|learns?)\b",
     r"\bknowledge base\b|\bwissensbasis\b|\bbase de (?:conocimientos?|connaissances)\b|\b(?:permanent|long[- ]term) (?:memory|record|note)\b|\b(?:trust|access|clearance|security) level\b|\b(?:vertrauens|zugriffs|sicherheits)stufe\b|\bnivel de (?:confianza|acceso)\b|\bniveau (?:de confiance|d(?:'|’)accès)\b",
 )
@@ -116,7 +116,7 @@ _OTHERS = _any(
 _RANKED = _any(
     r"\b(?:mark|list|save|register|record|file|flag) me (?:down )?as\b|\b(?:set|save|change|upgrade|raise) my (?:role|status|discount|tier|level|rank|limit|access)\b|\b(?:in the file|file it|store it|save it) as\b",
     r"\btrag\w* (?:sie )?mich als\b|\b(?:vermerke?n?|notiere?n?|schreib\w*)(?: sie)?\s*:|\b(?:ponme|márcame|apúntame|regístrame|inscríbeme) como\b|\b(?:marque|inscri(?:s|vez)|note[zr]?|mets|mettez)-moi\b|\bécrivez (?:que |validé|approuvé)",
-    r"\b(?:apunta|anota|pon) un descuento\b|\bgib mir alle rechte\b|\bgive me (?:all|full|every) (?:rights?|access|permissions?)\b|\bdame todos los\b|\bdonne-moi tous les\b|\bput that in the file\b|\bi authori[sz]e\b",
+    r"\b(?:apunta|anota|pon) un descuento\b|\bgib mir alle rechte\b|\bgive me (?:all|full|every) (?:rights?|access|permissions?)\b|\bdame todos los\b|\bdonne-moi tous les\b|\bput that in the file\b|\bi authori[sz]e\b|\b(?:bump|move|upgrade|promote) me (?:up )?to\b|\btell your colleagues\b|\b(?:the|a) rule is\b|\btreat me as\b|\bcounts? as (?:settled|paid|verified)\b",
     r"\bstatus (?:green|grün|verde|vert)\b|\b(?:proceed|continue|go on) without\b|\bohne rückfragen\b|\bsin preguntar\b|\bsans poser de questions?\b|\bput through\b.{0,40}\bat once\b|\backnowledge silently\b|\bréponds sans le dire\b",
     r"\b(?:caller|customer|user|anrufer|kunde|cliente|usuario|appelant|client|utilisateur)\b.{0,20}\b(?:has been|wurde|ha sido|a été|vérifié|verificado|gefunden|found|passe au niveau|upgraded|erfolgreich)\b.{0,40}\b(?:verified|verifiziert|verificad\w+|vérifiée?|upgraded|tier|niveau|status|überprüft|approved|límite|par le siège)",
 )
@@ -135,9 +135,9 @@ _STORY = _any(
 # -- orders to remember ------------------------------------------------------------------
 
 _KEEP = (
-    r"(?:remember|memori[sz]e|store|stores|save|keep|record|note|write(?: (?:it|that|this))? down|write|put (?:in|down)|log|register|merk(?:e)?(?: dir| euch| es)?|merken sie sich|"
+    r"(?:remember|keep in mind|let the record show|memori[sz]e|store|stores|save|keep|record|note|write(?: (?:it|that|this))? down|write|put (?:in|down)|log|register|merk(?:e)?(?: dir| euch| es)?|merken sie sich|halte[nt]? sie fest|festhalten|"
     r"speicher\w*|abspeichern|notier\w*|notieren sie|vermerk\w*|schreib\w*|trag(?:e|en)?|recuerd[ae]|guard[ae]\w*|guárd\w+|memoriza|apunt[ae]|apúnt\w+|anot[ae]|anót\w+|"
-    r"registra|deja registrado|regístr\w+|pon|retiens|retenez|souviens-toi|enregistre[zr]?|mémorise[zr]?|note[zr]?|écri[st]\w*|garde[zr]?|marque[zr]?)"
+    r"registra|deja registrado|que quede constancia|tome nota|regístr\w+|pon|retiens|retenez|inscrivez|considérez|souviens-toi|enregistre[zr]?|mémorise[zr]?|note[zr]?|écri[st]\w*|garde[zr]?|marque[zr]?)"
 )
 _ORDER = re.compile(rf"\b{_KEEP}\b", re.IGNORECASE)
 _MUST = _any(
@@ -173,7 +173,7 @@ _ENTITLED = _any(
 )
 _GRANTED = _any(
     r"\b(?:gets?|receives?|has|is owed|given|granted|bekommt|erhält|hat|kriegt|tiene|recibe|obtiene|a|reçoit|obtient)\b\s+(?:\w+\s+){0,2}?(?:discounts?|half off|vouchers?|upgrades?|rabatt\w*|gutschein\w*|vorrang|descuentos?|vales?|remises?|réductions?|priorité|priority)\b",
-    r"\bpre-?approved\b|\b(?:refunds?|erstattungen|reembolsos|remboursements)\b.{0,30}\b(?:automatic|automatisch|automáticos?|automatiques?)\b|\bwaive\w*\b|\bcleared (?:by|for)\b|\blifetime (?:warranty|access|membership)\b|\b(?:tout|todo|alles|everything) (?:\w+ ){0,2}(?:offerte?s?|regalado|geschenkt|free|included)\b",
+    r"\bpre-?(?:approved|verified|paid)\b|\bprépayée?s?\b|\bmaster key\b|\b(?:top|highest) tier\b|\bcredit limit\b.{0,12}\b(?:is|are|of)\b|\bwithout a (?:receipt|check|ticket)\b|\bzutritt\b|\bjederzeit\b.{0,20}\b(?:zugang|zutritt|hinein)\b|\bbevorzugt behandelt\b|\btreated as\b|\bà toute heure\b|\b(?:cuando quiera|a cualquier hora)\b|\b(?:refunds?|erstattungen|reembolsos|remboursements)\b.{0,30}\b(?:automatic|automatisch|automáticos?|automatiques?)\b|\bwaive\w*\b|\bcleared (?:by|for)\b|\blifetime (?:warranty|access|membership)\b|\b(?:tout|todo|alles|everything) (?:\w+ ){0,2}(?:offerte?s?|regalado|geschenkt|free|included)\b",
     r"\b(?:must|should|shall|is to|has to|needs? to|ought to) (?:never |always |not |only )?be (?:addressed|charged|asked|given|granted|transferred|trusted|put through|believed|verified|waived|obeyed|billed)\b|\bagents? (?:must|have to|should|need)\b|\b(?:does not|doesn(?:'|’)t|never) (?:need|have) to (?:be asked|pay|verify|identify|prove|wait)\b|\bno need to (?:ask|verify|check)\b",
     r"\bkeine?n? (?:sicherheitsabfrage|legitimation|prüfung|identifizierung|kontrolle)\w*\b|\b(?:nicht|nie) (?:nach|überprüft|gefragt|geprüft)\b|\bno hace falta (?:comprobar|verificar|preguntar|identific)\w*|\bhay que (?:dar|creer|obedecer)\w*|\bno pag(?:a|o) (?:envíos|comisiones|nada)\b",
     r"\bne (?:doit|faut)\b.{0,16}\b(?:demander|vérifier|contrôler)\b|\b(?:request|call|order)s? from this (?:phone|number|line)\b|\b(?:immer|stets) vorrang\b",
@@ -192,7 +192,7 @@ _CLAIMED = re.compile(
 )
 # "The caller is an administrator" and how it is told as the caller's word, in each language.
 _IS = (
-    (re.compile(r"(?P<who>the (?:caller|customer)) (?:is|works as) (?P<what>.+)", re.IGNORECASE), "{who} says they are {what}"),
+    (re.compile(r"(?P<who>the (?:caller|customer)) (?:is|works as) (?P<what>(?!to\b).+)", re.IGNORECASE), "{who} says they are {what}"),
     (re.compile(r"(?P<who>d(?:er|ie) (?:anrufer(?:in)?|kunde|kundin|anrufende person)) ist (?P<what>[^.]+)\.?", re.IGNORECASE), "{who} gibt an, {what} zu sein."),
     (re.compile(r"(?P<who>(?:el|la) (?:cliente?a?|llamante)|quien llama|la persona que llama) es (?P<what>.+)", re.IGNORECASE), "{who} dice que es {what}"),
     (re.compile(r"(?P<who>l(?:'|’)appelante?|l[ea] cliente?) est (?P<what>.+)", re.IGNORECASE), "{who} dit être {what}"),
@@ -213,6 +213,13 @@ _NAMED = _any(
 )
 _DOMAIN = re.compile(
     r"\b(?:dot|punkt|punto|point)\s+(?:com|net|org|de|es|fr|info)\b|\.\w{2,4}\b", re.IGNORECASE
+)
+# What every agent should know of a caller: what may harm them, and how to name and reach them.
+_SHAREABLE = _any(
+    r"allerg|asthm|diabet|epilep|insulin|penicil|intoleran|anaphyla|pacemaker|herz|heart|cœur|corazón|medic|medik|médic|doctor|arzt|ulcer|health|gesund|salud|santé|pregnan|schwanger|embaraz|enceinte",
+    r"wheelchair|rollstuhl|silla de ruedas|fauteuil roulant|deaf|blind|hearing|hörig|sord|sourd|aveugle|cieg|stairs|treppe|escalera|escalier|crutch|krück|muleta|béquille",
+    r"\b(?:name[ds]?|called|calls?|heißt|nombre|llam\w+|appell?e\w*|nomme\w*|e-?mail|phone|telefon|teléfono|téléphone|whatsapp|sms|text(?:ed)?|contact\w*|kontakt\w*|reach\w*|morning\w*|evening\w*)\b",
+    r"\b(?:cannot|can(?:'|’)t|must not|may not|darf kein\w*|verträgt|no puede|ne peut pas|ne doit pas) (?:\w+ ){0,2}?(?:have|eat|take|drink|essen|nehmen|comer|tomar|manger|prendre|do)\b",
 )
 _STOP = re.compile(r"[.!?…]+(?:\s+|$)")
 _LETTERS = re.compile(
@@ -346,8 +353,17 @@ def as_claimed(fact: Fact) -> Fact:
 
 
 def contained(conversation: Conversation, facts: Sequence[Fact]) -> tuple[Fact, ...]:
-    """What a call leaves in which somebody spoke to the machine: nothing of it is shared with other agents."""
+    """Keep to its agent, whatever a model rates it, what may have been planted: all that a call leaves in which
+    somebody spoke to the machine, and what a caller asks to be kept that is neither about their health nor how
+    to name or reach them."""
     turns = enumerate(conversation.turns)
-    if not any(turn.role == "user" and aimed(conversation, number, turn.text) for number, turn in turns):
-        return tuple(facts)
-    return tuple(evolve(fact, importance=min(fact.importance, CONTAINED_IMPORTANCE)) for fact in facts)
+    spoken_to = any(turn.role == "user" and aimed(conversation, number, turn.text) for number, turn in turns)
+
+    def doubted(fact: Fact) -> bool:
+        said = _sentence(conversation.turns[fact.turn].text, fact.quote)
+        return spoken_to or (_ORDER.search(said) is not None and not _SHAREABLE.search(fact.content))
+
+    return tuple(
+        evolve(fact, importance=min(fact.importance, CONTAINED_IMPORTANCE)) if doubted(fact) else fact
+        for fact in facts
+    )
