@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-from elaaoms.calls import CallStore, Charge
+from attrs import frozen
+
+from elaaoms.calls import CallStore, Charge, Spending
 from elaaoms.database import Database
 from elaaoms.errors import ProviderBlocked
-from elaaoms.llm import Answer
+from elaaoms.llm import Answer, Message, Spent
+from elaaoms.llm.chain import Chain
 
 DAY_S = 86400.0
 NAME = "llm.daily_budget_usd"
@@ -21,9 +24,27 @@ class Meter(Protocol):
         """ProviderBlocked when nothing more may be spent."""
         ...
 
-    async def charge(self, conversation_id: str, answer: Answer) -> None:
-        """Note an answer that was paid for."""
+    async def charge(self, conversation_id: str, *answers: Spent) -> None:
+        """Note answers that were paid for, whatever they were good for."""
         ...
+
+
+async def asked(
+    model: Chain,
+    messages: Sequence[Message],
+    *,
+    schema: Mapping[str, Any],
+    schema_name: str,
+    meter: Meter,
+    conversation_id: str,
+) -> Answer:
+    """Ask a model for what the budget allows; what was answered on the way is charged, however it ends."""
+    await meter.check()
+    spent: list[Spent] = []
+    try:
+        return await model.complete(messages, schema=schema, schema_name=schema_name, paid=spent.append)
+    finally:  # also when it is cancelled
+        await meter.charge(conversation_id, *spent)
 
 
 class Tally:
@@ -37,10 +58,21 @@ class Tally:
         if self._ledger is not None:
             await self._ledger.check()
 
-    async def charge(self, conversation_id: str, answer: Answer) -> None:
-        self.usd += answer.cost_usd
+    async def charge(self, conversation_id: str, *answers: Spent) -> None:
+        self.usd += sum(answer.cost_usd for answer in answers)
         if self._ledger is not None:
-            await self._ledger.charge(conversation_id, answer)
+            await self._ledger.charge(conversation_id, *answers)
+
+
+@frozen(kw_only=True)
+class Today:
+    """Where the day stands, in US dollars; `left_usd` is None without a limit, `paused` a sentence once nothing is
+    left."""
+
+    spent_usd: float
+    daily_budget_usd: float
+    left_usd: float | None
+    paused: str | None
 
 
 class Budget:
@@ -54,25 +86,54 @@ class Budget:
         self._clock = clock
         self.daily_usd = daily_usd
 
-    async def spent_today(self) -> float:
-        """US dollars since midnight UTC."""
-        return await self._calls.spent(since=self._clock() // DAY_S * DAY_S)
+    async def today(self) -> Today:
+        """What the day has cost so far and what may still be spent."""
+        spent, limit = await self._calls.spent(since=self._midnight()), self.daily_usd
+        paused = None
+        if limit and spent >= limit:
+            paused = (
+                f"{spent:.2f} of {limit:.2f} US dollars are spent today ({NAME}): calls are taken and wait for "
+                "midnight UTC, or for a higher limit"
+            )
+        return Today(
+            spent_usd=spent,
+            daily_budget_usd=limit,
+            left_usd=max(0.0, limit - spent) if limit else None,
+            paused=paused,
+        )
+
+    async def usage(self, *, days: int) -> list[Spending]:
+        """The ledger of the last `days` days, today included, by day, provider and model; the newest first."""
+        return await self._calls.usage(since=self._midnight() - (days - 1) * DAY_S)
 
     async def check(self) -> None:
         """ProviderBlocked once the day's budget is used up: jobs wait, nothing is lost."""
-        if self.daily_usd and (spent := await self.spent_today()) >= self.daily_usd:
-            raise ProviderBlocked(NAME, f"{spent:.2f} of {self.daily_usd:.2f} US dollars are spent today")
+        if self.daily_usd and (paused := (await self.today()).paused):
+            raise ProviderBlocked(NAME, paused)
 
-    async def charge(self, conversation_id: str, answer: Answer) -> None:
-        """Note an answer that was paid for, before anything is made of it."""
-        charge = Charge(
-            at=self._clock(),
-            conversation_id=conversation_id,
-            provider=answer.provider,
-            model=answer.model,
-            input_tokens=answer.usage.input_tokens,
-            cached_tokens=answer.usage.cached_tokens,
-            output_tokens=answer.usage.output_tokens,
-            usd=answer.cost_usd,
-        )
-        await self._database.write(lambda tx: self._calls.charge(tx, charge))
+    async def charge(self, conversation_id: str, *answers: Spent) -> None:
+        """Note answers that were paid for, before anything is made of them.
+
+        Each stands in the ledger by itself, not with the call's result: a call that is read again after a
+        crash is paid for again, and the ledger says so.
+        """
+        if not answers:
+            return
+        now = self._clock()
+        charges = [
+            Charge(
+                at=now,
+                conversation_id=conversation_id,
+                provider=answer.provider,
+                model=answer.model,
+                input_tokens=answer.usage.input_tokens,
+                cached_tokens=answer.usage.cached_tokens,
+                output_tokens=answer.usage.output_tokens,
+                usd=answer.cost_usd,
+            )
+            for answer in answers
+        ]
+        await self._database.write(lambda tx: self._calls.charge(tx, charges))
+
+    def _midnight(self) -> float:
+        return self._clock() // DAY_S * DAY_S

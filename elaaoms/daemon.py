@@ -214,7 +214,7 @@ def _readers(config: Config, secrets: Secrets, budget: Meter) -> tuple[Extractor
     llm = config.llm
     if llm.provider == "rules":
         return Rules(), None
-    models = Chain([_model(name, llm, secrets) for name in (llm.provider, *llm.fallback)])
+    models = Chain(models_of(config, secrets))
     greeter = None
     if config.greeting.writer == "model":
         greeter = Greeter(models, privacy=config.privacy.policy, budget=budget)
@@ -238,7 +238,17 @@ def _reader(
     return extractor_of(evolve(config, llm=llm), secrets, budget), asked
 
 
-def _model(name: str, llm: Llm, secrets: Secrets) -> LanguageModel:
+def models_of(
+    config: Config, secrets: Secrets, *, max_output_tokens: int | None = None
+) -> list[LanguageModel]:
+    """The configured providers, the first one first, none for `rules`; `max_output_tokens` in place of their own."""
+    llm = config.llm
+    if llm.provider == "rules":
+        return []
+    return [_model(name, llm, secrets, max_output_tokens) for name in (llm.provider, *llm.fallback)]
+
+
+def _model(name: str, llm: Llm, secrets: Secrets, most: int | None) -> LanguageModel:
     if name == "openai":
         ours = llm.openai
         from elaaoms.llm import openai  # noqa: PLC0415
@@ -248,7 +258,7 @@ def _model(name: str, llm: Llm, secrets: Secrets) -> LanguageModel:
             api_key=secrets.get("openai_api_key"),
             base_url=ours.base_url or openai.BASE_URL,
             timeout_s=llm.timeout_s,
-            max_output_tokens=ours.max_output_tokens,
+            max_output_tokens=most or ours.max_output_tokens,
             prices=Prices(ours.price_in, ours.price_cached, ours.price_out),
             effort=ours.effort or None,
         )
@@ -260,7 +270,7 @@ def _model(name: str, llm: Llm, secrets: Secrets) -> LanguageModel:
         api_key=secrets.get("anthropic_api_key"),
         base_url=theirs.base_url or anthropic.BASE_URL,
         timeout_s=llm.timeout_s,
-        max_output_tokens=theirs.max_output_tokens,
+        max_output_tokens=most or theirs.max_output_tokens,
         prices=Prices(theirs.price_in, theirs.price_cached, theirs.price_out),
         thinking=theirs.thinking or None,
         structured=theirs.structured,

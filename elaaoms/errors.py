@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class ElaaomsError(Exception):
-    """A failure that one sentence explains; commands print it without a traceback."""
+    """A failure that one sentence explains; commands print it without a traceback.
+
+    `about` is a word for what has to be mended, where a service's failure tells: key, credit, model, address,
+    network, time, answer (something else answers), busy, down or request.
+    """
+
+    about: str = ""
 
 
 class ConfigError(ElaaomsError):
@@ -52,8 +58,10 @@ class ServiceRejected(ElaaomsError):
 
 
 class ProviderBlocked(ElaaomsError):
-    """A provider refuses every request (bad key, no quota): pause it, burn no attempts."""
+    """A provider refuses every request (bad key, no quota) or is left alone because it failed too often: pause
+    it, burn no attempts. `retry_after` are the seconds until it is worth asking, if that is known."""
 
-    def __init__(self, provider: str, message: str) -> None:
+    def __init__(self, provider: str, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.provider = provider
+        self.retry_after = retry_after

@@ -13,10 +13,10 @@ from attrs import field, frozen
 from attrs.validators import max_len, min_len
 
 from elaaoms import redact, strict
-from elaaoms.budget import Meter
+from elaaoms.budget import Meter, asked
 from elaaoms.calls import LastCall
 from elaaoms.errors import ServiceRejected, Unreadable
-from elaaoms.extract.evidence import to_the_model
+from elaaoms.extract.injection import to_the_model
 from elaaoms.greeting import LANGUAGES, MAX_GREETING, by_weight, day, presentable
 from elaaoms.llm import Message
 from elaaoms.llm.chain import Chain
@@ -124,20 +124,21 @@ class Greeter:
             return None
         today = datetime.fromtimestamp(now, UTC).date()
         notes = [memory for memory in by_weight(memories) if mentionable(memory, today)][:MOST_MEMORIES]
-        await self._budget.check()
         try:
-            answer = await self._model.complete(
+            answer = await asked(
+                self._model,
                 [
                     Message(role="system", text=SYSTEM),
                     Message(role="user", text=_prompt(name, notes, language)),
                 ],
                 schema=SCHEMA,
                 schema_name="greeting",
+                meter=self._budget,
+                conversation_id=conversation_id,
             )
         except ServiceRejected as error:
             log.info("the model words no greeting: %s", error)
             return None
-        await self._budget.charge(conversation_id, answer)
         try:
             proposal = strict.structure(_ANSWERS, json.loads(answer.text), _Proposal)
         except (ValueError, RecursionError, Unreadable):

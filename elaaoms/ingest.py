@@ -22,7 +22,7 @@ from elaaoms.database import Database, Transaction
 from elaaoms.directory import Directory, Identified
 from elaaoms.errors import Conflicting, ElaaomsError, NotFound, ServiceRejected, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
-from elaaoms.extract.evidence import to_the_model
+from elaaoms.extract.injection import to_the_model
 from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style, prepare
 from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State

@@ -10,28 +10,29 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from elaaoms.errors import ProviderBlocked, ServiceRejected, ServiceUnavailable
 
 Failure: TypeAlias = ServiceUnavailable | ServiceRejected | ProviderBlocked
+F = TypeVar("F", ServiceUnavailable, ServiceRejected, ProviderBlocked)
 
-RETRY_AFTER_MAX_S = 3600.0  # a longer wish is cut: the day's last limit must not park a job for a day
+RETRY_AFTER_MAX_S = 86400.0  # the longest limits are a day's; what asks for more is a mistake
 
-_BLOCKED_STATUS: Mapping[int, str] = {
-    401: "the key is refused",
-    402: "there is no credit left",
-    403: "the key is not permitted to do this",
-    404: "the model or base_url is unknown there",
-    405: "base_url is not that of this API",
-    407: "a proxy wants credentials",
-    410: "the model or base_url is gone",
-    426: "base_url wants another protocol",
-    451: "it is not available here",
-    501: "the server does not have this API",
+_BLOCKED_STATUS: Mapping[int, tuple[str, str]] = {
+    401: ("key", "the key is refused"),
+    402: ("credit", "there is no credit left"),
+    403: ("key", "the key is not permitted to do this"),
+    404: ("model", "the model or base_url is unknown there"),
+    405: ("address", "base_url is not that of this API"),
+    407: ("address", "a proxy wants credentials"),
+    410: ("model", "the model or base_url is gone"),
+    426: ("address", "base_url wants another protocol"),
+    451: ("address", "it is not available here"),
+    501: ("address", "the server does not have this API"),
 }
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 499})
 
@@ -44,6 +45,11 @@ _BLOCKED_CODE = re.compile(
     r"|(?:model|deployment)_(?:not_found|not_available|decommissioned)|unknown_model|invalid_model"
     r"|unsupported_country|cmek_key_(?:disabled|network_blocked)",
     re.IGNORECASE,
+)
+_ABOUT = (
+    ("credit", re.compile(r"quota|billing|credit|limit", re.IGNORECASE)),
+    ("model", re.compile(r"model|deployment|not_found", re.IGNORECASE)),
+    ("key", re.compile(r"key|authentication|permission|on_hold|deactivated|terminated", re.IGNORECASE)),
 )
 _TRANSIENT_CODE = re.compile(
     r"rate_limit|overloaded|slow_down|server_error|api_error|timeout|unavailable", re.IGNORECASE
@@ -64,12 +70,13 @@ def classify(service: str, error: BaseException, *, now: float | None = None) ->
         headers = getattr(getattr(error, "response", None), "headers", None)
         return answered(service, status, headers or {}, getattr(error, "body", None), now=now)
     if isinstance(error, UnicodeDecodeError | RecursionError) or _is_a(error, "JSONDecodeError"):
-        return ServiceUnavailable(f"{service} gave an answer that is not JSON")
+        return about("answer", ServiceUnavailable(f"{service} gave an answer that is not JSON"))
     # The SDKs' own classes mislead (openai calls a dropped connection a timeout), so the causes decide.
     causes = [error, *(cause for cause in _causes(error) if not _is_a(cause, "CancelledError"))]
     if any(_is_a(cause, "TimeoutError") for cause in causes):
-        return ServiceUnavailable(f"{service} did not answer in time")
-    return ServiceUnavailable(f"{service} cannot be reached ({type(causes[-1]).__name__})")
+        return about("time", ServiceUnavailable(f"{service} did not answer in time"))
+    unreachable = ServiceUnavailable(f"{service} cannot be reached ({type(causes[-1]).__name__})")
+    return about("network", unreachable)
 
 
 def answered(
@@ -79,20 +86,28 @@ def answered(
     codes = _codes(body)
     sentence = f"{service} answered {status}{f' ({codes[0]})' if codes else ''}"
     if status < 300:
-        return ServiceUnavailable(f"{sentence} with something unreadable")
+        return about("answer", ServiceUnavailable(f"{sentence} with something unreadable"))
     if status < 400:
-        return ProviderBlocked(service, f"{sentence}: base_url redirects, name its target")
+        return about("address", ProviderBlocked(service, f"{sentence}: base_url redirects, name its target"))
     if status == 403 and _flagged(body):
-        return ServiceRejected(f"{sentence}: the text was flagged")
+        return about("request", ServiceRejected(f"{sentence}: the text was flagged"))
     if status in _BLOCKED_STATUS:
-        return ProviderBlocked(service, f"{sentence}: {_BLOCKED_STATUS[status]}")
+        word, why = _BLOCKED_STATUS[status]
+        return about(word, ProviderBlocked(service, f"{sentence}: {why}"))
     if status < 500 and any(_BLOCKED_CODE.search(code) for code in codes):
-        return ProviderBlocked(service, sentence)
+        return about(_subject(codes), ProviderBlocked(service, sentence))
     if status == 400 and _NO_CREDIT in _message(body).casefold():
-        return ProviderBlocked(service, f"{sentence}: there is no credit left")
+        return about("credit", ProviderBlocked(service, f"{sentence}: there is no credit left"))
     if status >= 500 or status in _TRANSIENT_STATUS:
-        return ServiceUnavailable(sentence, retry_after=retry_after(headers, now=now))
-    return ServiceRejected(sentence)
+        word = "busy" if status == 429 else "down"
+        return about(word, ServiceUnavailable(sentence, retry_after=retry_after(headers, now=now)))
+    return about("request", ServiceRejected(sentence))
+
+
+def about(word: str, failure: F) -> F:
+    """The failure, with a word for what has to be mended (`ElaaomsError.about`)."""
+    failure.about = word
+    return failure
 
 
 def reported(service: str, error: object) -> Failure:
@@ -100,7 +115,7 @@ def reported(service: str, error: object) -> Failure:
     codes = _codes(error)
     sentence = f"{service} reported an error{f' ({codes[0]})' if codes else ''}"
     if any(_BLOCKED_CODE.search(code) for code in codes):
-        return ProviderBlocked(service, sentence)
+        return about(_subject(codes), ProviderBlocked(service, sentence))
     if any("invalid" in code or "policy" in code or "mismatch" in code for code in codes) and not any(
         _TRANSIENT_CODE.search(code) for code in codes
     ):
@@ -111,7 +126,8 @@ def reported(service: str, error: object) -> Failure:
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
     """Seconds the other side asks us to wait: `retry-after-ms`, or Retry-After as seconds or HTTP date.
 
-    Between 0 and `RETRY_AFTER_MAX_S`; None if it does not say, or says it in no known form.
+    Between 0 and `RETRY_AFTER_MAX_S`, 24 hours: a longer wish is cut to that, so that a broken header parks a job
+    for a day at most. None if it does not say, or says it in no known form.
     """
     named = {name.lower(): value.strip() for name, value in headers.items()}
     asked = _number(named.get("retry-after-ms"), 0.001)
@@ -153,6 +169,11 @@ def _codes(body: object) -> list[str]:
         error.get("type"),
     )
     return [code for code in found if isinstance(code, str) and _SHORT_CODE.fullmatch(code)]
+
+
+def _subject(codes: Sequence[str]) -> str:
+    """What the provider's codes complain about."""
+    return next((word for word, pattern in _ABOUT if any(pattern.search(code) for code in codes)), "")
 
 
 def _message(body: object) -> str:

@@ -48,7 +48,7 @@ def is_one_sentence(text: str) -> bool:
 def test_help_names_every_command_and_loads_no_client_library() -> None:
     told = elaaoms("--help")
     assert told.returncode == 0
-    for name in ("demo", "init", "serve", "check", "send", "jobs", "memories", "calls"):
+    for name in ("demo", "init", "serve", "check", "send", "jobs", "memories", "calls", "usage"):
         assert f"\n  {name} " in told.stdout, name
     script = (
         "import sys; from click.testing import CliRunner; from elaaoms.cli import main\n"

@@ -320,6 +320,12 @@ async def test_a_blocked_provider_costs_no_attempt_and_is_noted_once(bench: Benc
     assert job.attempt == 1
 
 
+async def test_a_provider_that_says_when_it_is_worth_asking_is_asked_then(bench: Bench) -> None:
+    await bench.add()
+    job = await bench.settle(await bench.claim(), Blocked("openai", "it rests", 31.0), now=NOW)
+    assert (job.state, job.attempt, job.run_at) == (State.AVAILABLE, 0, NOW + 31)
+
+
 async def test_a_released_job_goes_back_as_it_was(bench: Bench) -> None:
     await bench.add()
     for _ in range(10):

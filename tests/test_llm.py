@@ -11,6 +11,7 @@ import ssl
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Any
 
@@ -28,9 +29,20 @@ from elaaoms.errors import (
     ServiceRejected,
     ServiceUnavailable,
 )
-from elaaoms.llm import Answer, LanguageModel, Message, Prices, Refusal, Truncated, Usage
+from elaaoms.llm import (
+    Answer,
+    LanguageModel,
+    Message,
+    Paid,
+    Prices,
+    Refusal,
+    Spent,
+    Truncated,
+    Usage,
+    unheeded,
+)
 from elaaoms.llm.anthropic import API_VERSION, Anthropic
-from elaaoms.llm.chain import Chain
+from elaaoms.llm.chain import PROBE_S, Chain
 from elaaoms.llm.openai import OpenAI
 from elaaoms.remote import RETRY_AFTER_MAX_S, answered, classify, reported, retry_after
 
@@ -401,7 +413,8 @@ FAULTS: Mapping[str, Fault] = {
         1.5,
     ),
     "429 with a date": (fakes.fails(429, headers=AFTER_A_DATE), ServiceUnavailable, 90.0),
-    "429 for a day": (fakes.fails(429, headers={"Retry-After": "86400"}), ServiceUnavailable, 3600.0),
+    "429 for a day": (fakes.fails(429, headers={"Retry-After": "86400"}), ServiceUnavailable, 86400.0),
+    "429 for a week": (fakes.fails(429, headers={"Retry-After": "604800"}), ServiceUnavailable, 86400.0),
     "429 with nonsense": (fakes.fails(429, headers={"Retry-After": "soon"}), ServiceUnavailable, None),
     "500": (fakes.fails(500), ServiceUnavailable, None),
     "500 as HTML": (fakes.html(500), ServiceUnavailable, None),
@@ -528,14 +541,21 @@ async def test_a_wrong_key_and_an_unknown_model_block_and_say_why(
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    "behaviour", [fakes.refuses(), fakes.says("{", end="length")], ids=["refusal", "cut"]
+    "behaviour",
+    [fakes.refuses(), fakes.says("{", end="length"), fakes.says(" ")],
+    ids=["refusal", "cut", "blank"],
 )
 async def test_an_answer_that_is_of_no_use_is_paid_for_all_the_same(
     form: str, behaviour: Behaviour, make: Make, fake: FakeLanguageModels
 ) -> None:
-    error = await failure(fake_then(fake, make(form, prices=PRICES), behaviour))
-    assert isinstance(error, Truncated | Refusal)
-    assert error.cost_usd > 0
+    spent: list[Spent] = []
+    model = fake_then(fake, make(form, prices=PRICES), behaviour)
+    with pytest.raises((Truncated, Refusal, ServiceUnavailable)):
+        await model.complete(PROMPT, schema=SCHEMA, schema_name="extraction", paid=spent.append)
+    (paid,) = spent
+    assert (paid.provider, paid.model) == (model.name, "some-model")
+    assert paid.usage.input_tokens > 0
+    assert paid.cost_usd == pytest.approx(PRICES.cost(paid.usage))
 
 
 @pytest.mark.parametrize(
@@ -770,6 +790,7 @@ class Scripted:
     script: list[Result] = field(factory=list)
     model: str = "m"
     prices: Prices = field(factory=Prices)
+    costs: float = 0.0  # of an answer that is of no use
     asked: int = 0
     closed: bool = False
     gate: asyncio.Event | None = None
@@ -780,7 +801,12 @@ class Scripted:
             await self.arrivals.get()
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any], schema_name: str
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        paid: Paid = unheeded,
     ) -> Answer:
         self.asked += 1
         self.arrivals.put_nowait(None)
@@ -788,7 +814,10 @@ class Scripted:
         if self.gate is not None:
             await self.gate.wait()
         if isinstance(result, ElaaomsError):
+            if self.costs:
+                paid(Spent(provider=self.name, model=self.model, usage=Usage(), cost_usd=self.costs))
             raise result
+        paid(result)
         return result
 
     async def close(self) -> None:
@@ -818,11 +847,19 @@ async def test_whatever_the_first_does_the_second_answers_within_the_same_call(e
     assert (await ask(chain)).provider == "b"
 
 
-async def test_what_failed_on_the_way_is_in_the_cost() -> None:
+@pytest.mark.parametrize(
+    "last",
+    [ok("b", 0.5), DOWN, BLOCKED, Refusal("no"), ServiceRejected("bad")],
+    ids=lambda last: type(last).__name__,
+)
+async def test_what_was_paid_on_the_way_is_told_however_it_ends(last: Result) -> None:
+    spent: list[Spent] = []
     chain = Chain(
-        [Scripted("a", [Truncated("long", cost_usd=0.25)]), Scripted("b", [ok("b", 0.5)])], clock=Clock()
+        [Scripted("a", [Truncated("long")], costs=0.25), Scripted("b", [last], costs=0.5)], clock=Clock()
     )
-    assert (await ask(chain)).cost_usd == pytest.approx(0.75)
+    with suppress(ElaaomsError):
+        await chain.complete(PROMPT, schema=SCHEMA, schema_name="extraction", paid=spent.append)
+    assert [(paid.provider, paid.cost_usd) for paid in spent] == [("a", 0.25), ("b", 0.5)]
 
 
 @pytest.mark.parametrize(
@@ -863,7 +900,7 @@ async def test_the_breaker_opens_after_failures_in_a_row_and_its_pause_grows() -
     for pause in (10, 20, 35, 35):
         clock.now += 1
         error = await failure(chain)
-        assert isinstance(error, ServiceUnavailable)
+        assert isinstance(error, ProviderBlocked)  # nobody was asked: that is no attempt
         assert error.retry_after == pytest.approx(pause)  # a second more than is left
         assert first.asked == asked  # left alone
         assert chain.resting() == {"a": pytest.approx(pause - 1)}
@@ -878,6 +915,42 @@ async def test_the_breaker_opens_after_failures_in_a_row_and_its_pause_grows() -
     for _ in range(2):
         assert (await failure(chain)) is DOWN
     assert chain.resting() == {}  # a success closes it and forgets
+
+
+@pytest.mark.parametrize(
+    ("second", "expected", "asked_s"),
+    [
+        (DOWN, ServiceUnavailable, None),
+        (ServiceUnavailable("b", retry_after=100), ServiceUnavailable, 31),
+        (Refusal("no"), ServiceUnavailable, 31),  # it was paid for: an attempt, but the first may do better
+        (BLOCKED, ProviderBlocked, 31),
+    ],
+    ids=["down", "down for long", "refuses", "blocked"],
+)
+async def test_behind_an_open_breaker_only_what_was_asked_is_an_attempt(
+    second: ElaaomsError, expected: type[ElaaomsError], asked_s: float | None
+) -> None:
+    models = [Scripted("a", [DOWN]), Scripted("b", [ok("b"), second])]
+    chain = Chain(models, clock=Clock(), opens_after=1, pause_s=30)
+    await ask(chain)
+    error = await failure(chain)
+    assert type(error) is expected
+    assert getattr(error, "retry_after", None) == asked_s
+
+
+async def test_who_comes_while_another_probes_stays_away_for_a_moment() -> None:
+    clock, first = Clock(), Scripted("a", [DOWN])
+    chain = Chain([first], clock=clock, opens_after=1, pause_s=10)
+    await failure(chain)
+    clock.now += 10
+    first.gate = asyncio.Event()
+    probe = asyncio.create_task(failure(chain))
+    await first.until_asked(2)
+    error = await failure(chain)
+    assert isinstance(error, ProviderBlocked)
+    assert error.retry_after == PROBE_S
+    first.gate.set()
+    await probe
 
 
 async def test_an_answer_between_failures_keeps_the_breaker_closed() -> None:

@@ -222,6 +222,22 @@ async def test_a_blocked_provider_costs_no_attempt_and_is_listed(
     assert job.errors[0]["reason"] == "openai is blocked: no quota"
 
 
+async def test_a_provider_that_nobody_waits_for_any_more_is_no_longer_listed(
+    queue: Queue, clock: Clock
+) -> None:
+    await queue.add()
+    async with working(
+        queue, clock, work=raising(ProviderBlocked("a", "it rests", retry_after=31))
+    ) as worker:
+        job = await queue.settled.get()
+        assert job is not None
+        assert (job.attempt, job.run_at) == (0, NOW + 31)
+        assert worker.blocked == {"a": "it rests"}
+        await queue.cancel(job.id, now=NOW)
+        clock.now += 31 + LOOK_AGAIN_S
+        assert worker.blocked == {}
+
+
 async def test_a_provider_that_answers_again_is_no_longer_listed(queue: Queue, clock: Clock) -> None:
     answers = iter((ProviderBlocked("openai", "no quota"), ServiceUnavailable("no answer")))
 

@@ -74,6 +74,21 @@ class Charge:
 
 
 @frozen(kw_only=True)
+class Spending:
+    """A day (UTC, ISO 8601) of one model in the ledger: how many answers were paid for, over how many calls."""
+
+    day: str
+    provider: str
+    model: str
+    answers: int
+    calls: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    usd: float
+
+
+@frozen(kw_only=True)
 class Held:
     """A correctly signed body that could not be understood."""
 
@@ -167,12 +182,16 @@ class CallStore(Protocol):
         """Whether a conversation with this digest was erased."""
         ...
 
-    def charge(self, transaction: Transaction, charge: Charge) -> None:
+    def charge(self, transaction: Transaction, charges: Sequence[Charge]) -> None:
         """Add to the ledger."""
         ...
 
     async def spent(self, *, since: float) -> float:
         """US dollars charged since then."""
+        ...
+
+    async def usage(self, *, since: float) -> list[Spending]:
+        """The ledger since then, by day, provider and model, the newest day first."""
         ...
 
     async def charges(self, conversation_id: str) -> list[Charge]:

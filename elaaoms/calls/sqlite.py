@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, fields
 
 from elaaoms.archive import HELD, Archived
-from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded
+from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Spending
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import NotFound
 from elaaoms.identity import Address
@@ -185,16 +185,26 @@ class SQLiteCallStore:
             [(number,) for number in numbers],
         )
 
-    def charge(self, transaction: Transaction, charge: Charge) -> None:
-        values = asdict(charge)
-        transaction.execute(
-            f"INSERT INTO charges ({', '.join(values)}) VALUES ({', '.join(f':{name}' for name in values)})",
-            values,
+    def charge(self, transaction: Transaction, charges: Sequence[Charge]) -> None:
+        names = [attribute.name for attribute in fields(Charge)]
+        transaction.executemany(
+            f"INSERT INTO charges ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})",
+            [asdict(charge) for charge in charges],
         )
 
     async def spent(self, *, since: float) -> float:
         rows = await self._database.fetch("SELECT total(usd) AS usd FROM charges WHERE at >= ?", (since,))
         return float(rows[0]["usd"])
+
+    async def usage(self, *, since: float) -> list[Spending]:
+        rows = await self._database.fetch(
+            "SELECT date(at, 'unixepoch') AS day, provider, model, count(*) AS answers,"
+            " count(DISTINCT conversation_id) AS calls, sum(input_tokens) AS input_tokens,"
+            " sum(cached_tokens) AS cached_tokens, sum(output_tokens) AS output_tokens, total(usd) AS usd"
+            " FROM charges WHERE at >= ? GROUP BY day, provider, model ORDER BY day DESC, provider, model",
+            (since,),
+        )
+        return [Spending(**dict(row)) for row in rows]
 
     async def charges(self, conversation_id: str) -> list[Charge]:
         rows = await self._database.fetch(

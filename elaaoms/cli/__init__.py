@@ -18,6 +18,7 @@ from elaaoms.cli.install import install_service, uninstall_service
 from elaaoms.cli.jobs import jobs
 from elaaoms.cli.memories import memories
 from elaaoms.cli.replay import replay
+from elaaoms.cli.usage import usage
 from elaaoms.errors import AlreadyRunning, ConfigError, ElaaomsError, StorageFailed
 
 DISK_FAILED, ALREADY_RUNNING, WRONG_CONFIG = 74, 75, 78  # sysexits(3), for systemd's RestartPreventExitStatus
@@ -80,12 +81,13 @@ def _leave(error: ElaaomsError) -> None:
 @main.command()
 @config_option
 @json_option
+@click.option("--live", is_flag=True, help="Ask the configured language models for real (a few tokens each).")
 @awaits
-async def check(config_path: Path, as_json: bool) -> None:
+async def check(config_path: Path, as_json: bool, live: bool) -> None:
     """Validate the configuration, the secrets, the data, the disk and the ports."""
     from elaaoms.cli.service import check as checked  # noqa: PLC0415
 
-    if not await checked(config_path, as_json=as_json):
+    if not await checked(config_path, as_json=as_json, live=live):
         raise click.exceptions.Exit(1)
 
 
@@ -112,3 +114,4 @@ main.add_command(memories)
 main.add_command(replay)
 main.add_command(restore)
 main.add_command(uninstall_service)
+main.add_command(usage)

@@ -23,7 +23,8 @@ from elaaoms.budget import Tally
 from elaaoms.cli.desk import settings
 from elaaoms.config import Config, Secrets, load, load_secrets
 from elaaoms.database import migrations, translated
-from elaaoms.errors import ConfigError, ElaaomsError
+from elaaoms.errors import ConfigError, ElaaomsError, ProviderBlocked, ServiceRejected, ServiceUnavailable
+from elaaoms.llm import LanguageModel, Message, Refusal, Spent, Truncated
 from elaaoms.webhooks import sign
 
 MIB = 1 << 20
@@ -60,9 +61,11 @@ class Finding:
     text: str
 
 
-async def check(config_path: Path, *, as_json: bool) -> bool:
-    """Print what stands in the way of running here; False if anything fails."""
+async def check(config_path: Path, *, as_json: bool, live: bool = False) -> bool:
+    """Print what stands in the way of running here; False if anything fails. `live` asks the services too."""
     findings = [finding async for finding in _findings(config_path)]
+    if live and all(finding.subject != "configuration" or finding.status == "ok" for finding in findings):
+        findings += [finding async for finding in _language_models(load(config_path))]
     if as_json:
         rows = [{"status": f.status, "subject": f.subject, "text": f.text} for f in findings]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
@@ -103,7 +106,7 @@ def _secrets(config: Config) -> Iterator[Finding]:
     try:
         daemon.extractor_of(config, secrets, Tally())
     except ConfigError as error:
-        yield Finding("fail", "extraction", f"{error}: put it into secrets/{config.llm.provider}_api_key")
+        yield Finding("fail", "extraction", str(error))
     else:
         hint = "; a language model understands more" if config.llm.provider == "rules" else ""
         yield Finding("ok", "extraction", f"llm.provider is {config.llm.provider}{hint}")
@@ -222,6 +225,60 @@ async def _alive(place: dict[str, str]) -> Finding:
     ]
     status = {"healthy": "ok", "degraded": "warn"}.get(state, "fail")
     return Finding(status, "daemon", "; ".join([f"running at {place['url']}, {state}", *poor]))
+
+
+# -- check --live ----------------------------------------------------------------------
+
+PROBE_TOKENS = 16  # the least that the Responses API takes
+PROBE = (
+    Message("system", "Answer with the JSON that is asked for and nothing else."),
+    Message("user", "This is a test of the connection. Say that it is ok."),
+)
+PROBE_SCHEMA = {
+    "type": "object",
+    "properties": {"ok": {"type": "boolean"}},
+    "required": ["ok"],
+    "additionalProperties": False,
+}
+_MENDS = {
+    "key": "put a valid one into secrets/{name}_api_key",
+    "credit": "top the account up or raise its limit at {name}",
+    "model": "llm.{name}.model is {model}, name one that is there, and look at llm.{name}.base_url",
+    "address": "llm.{name}.base_url must be the API itself",
+    "network": "look at llm.{name}.base_url, the network and the firewall",
+    "time": "look at the network, or raise llm.timeout_s",
+    "answer": "another program, a proxy or a login page answers: look at llm.{name}.base_url",
+    "busy": "it knows the key but takes no more now; jobs wait and try again",
+    "down": "wait, or name another one in llm.fallback; jobs wait and try again",
+    "request": "llm.{name}.model may not know JSON schemas or an option in [llm.{name}]",
+}
+
+
+async def _language_models(config: Config) -> AsyncIterator[Finding]:
+    """One small real request to each configured provider."""
+    try:
+        secrets = load_secrets(config.folder, os.environ)
+        models = daemon.models_of(config, secrets, max_output_tokens=PROBE_TOKENS)
+    except ConfigError:
+        return  # told already
+    for model in models:
+        yield await _asked(model)
+        await model.close()
+
+
+async def _asked(model: LanguageModel) -> Finding:
+    began = time.monotonic()
+    spent: list[Spent] = []
+    try:
+        await model.complete(PROBE, schema=PROBE_SCHEMA, schema_name="probe", paid=spent.append)
+    except (ServiceUnavailable, ServiceRejected, ProviderBlocked) as error:
+        if not isinstance(error, Truncated | Refusal):  # these are answers
+            mend = _MENDS.get(error.about, "").format(name=model.name, model=model.model)
+            status = "warn" if error.about == "busy" else "fail"
+            return Finding(status, model.name, f"{error}; {mend}" if mend else str(error))
+    took = (time.monotonic() - began) * 1000
+    named = next((paid.model for paid in spent), model.model)
+    return Finding("ok", model.name, f"{named} answered in {took:.0f} ms")
 
 
 # -- send ------------------------------------------------------------------------------

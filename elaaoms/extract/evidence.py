@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from difflib import SequenceMatcher
 
-from elaaoms.extract import Dropped, Extraction
-from elaaoms.extract.clauses import addressed_to_the_model, doubtful
+from elaaoms.extract import Dropped, Extraction, injection
+from elaaoms.extract.clauses import doubtful
 from elaaoms.extract.dates import resolve
 from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.numerals import within
@@ -51,29 +51,6 @@ _COMMITS = re.compile(
 )
 _PROMISED = re.compile(
     r"\b(?:agent|company|promis\w*|versprochen|zugesagt|prometi\w*|promete\w*|promis|s(?:'|’)est engagé\w*|appointment|termin|cita|rendez-vous)\b",
-    re.IGNORECASE,
-)
-_TO_THE_MODEL = re.compile(
-    r"\{\{|\}\}|<[a-z/!]|\[/?(?:inst|system)|https?://|www\.|```|\bignor(?:e[zr]?|ieren?|a|ad|en)\b.{0,40}\b(?:instruc|anweis|rules|regeln|"
-    r"reglas|règles|consign|prompt|previous|vorher|anterior|précédent)|\b(?:vergiss|olvida|oublie[zr]?|disregard|forget)\b.{0,40}\b"
-    r"(?:instruc|anweis|regeln|reglas|règles|consign|prompt)|\b(?:du bist|sie sind|eres|ahora eres|tu es|vous êtes) (?:jetzt|ab jetzt|ahora|"
-    r"désormais|maintenant)|\b(?:system|assistant|developer|user|tool)\s*(?::|prompt|message|colon|doppelpunkt|dos puntos|deux points)|"
-    r"\b(?:remember|store|save|record|note|write down|merk dir|merken sie sich|speicher\w*|recuerda|guarda|memoriza|apunta|souviens-toi|"
-    r"retiens|enregistre[zr]?|mémorise[zr]?)\b.{0,60}\b(?:memory|memories|every (?:agent|caller|customer)|all (?:agents|callers|customers)|"
-    r"gedächtnis|alle (?:agenten|anrufer|kunden)|todos los (?:agentes|clientes)|memoria|mémoire|tous les (?:agents|clients))|"
-    r"\b(?:tell|greet|say to) (?:every|all|the next|other) ?\w*|\b(?:next|every) (?:caller|time (?:somebody|someone|anyone|a caller))|"
-    r"\b(?:function|tool)[ _]?call|search_memory|\bjson\b|\bprompt\b|language model|\bLLM\b|chatbot|\bas an ai\b",
-    re.IGNORECASE,
-)
-_STATUS = re.compile(
-    r"\b(?:admin\w*|VIP|verified|verifi\w+|authori[sz]ed|autori\w+|approved|genehmigt|aprobad\w+|approuv\w+|premium|privileged|"
-    r"(?:is|works as) (?:an? |the )?(?:employee|manager|owner|director|boss|supervisor|police\w*|officer|doctor of|staff|developer)|"
-    r"entitled|exempt|unlimited|full access|zugriff|acceso|accès)\b",
-    re.IGNORECASE,
-)
-_CLAIMED = re.compile(
-    r"\b(?:says?|said|claims?|claimed|states?|stated|according to|sagt|behauptet|laut|gibt an|dice|afirma|según|dit|affirme|"
-    r"prétend|selon)\b",
     re.IGNORECASE,
 )
 _NAME_AFTER = re.compile(
@@ -136,11 +113,6 @@ _NEGATIVE = re.compile(
     r"rather than|instead|trouble|most|against|miss\w*|late|lack\w*|lost|fail\w*|broke\w*|problem\w*|complain\w*|only|left|quit|gave up|ended?|cancel\w*|longer|"
     r"nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
     r"solo|sólo|se queja|averiad\w*|pas|ne|n|jamais|sans|ni|aucun\w*|refuse|déteste|manque\w*|plainte|plaint|seulement|que|arrêté)\b",
-    re.IGNORECASE,
-)
-_COMMANDS = re.compile(
-    r"\W*(?:please|do not|don(?:'|’)t|always|never|you (?:must|should)|ignore|treat|transfer|tell|greet|remember|give|bitte|immer|niemals|"
-    r"por favor|siempre|veuillez|s(?:'|’)il vous plaît|toujours)\b",
     re.IGNORECASE,
 )
 _IDENTITY = re.compile(r"the (?:caller|customer)(?:'|’)?s? (?:name |is |age |was |has )", re.IGNORECASE)
@@ -206,7 +178,15 @@ def verify(conversation: Conversation, facts: Sequence[Fact]) -> Extraction:
 
 def verify_proposals(conversation: Conversation, facts: Sequence[Fact]) -> Extraction:
     """The same for what a language model proposes: what the fact says must be in its evidence as well."""
-    return _sifted(conversation, facts, lambda talk, fact: _misquotes(talk, fact) or _overstates(talk, fact))
+    return _sifted(conversation, facts, _objection)
+
+
+def _objection(conversation: Conversation, fact: Fact) -> str | None:
+    return (
+        _misquotes(conversation, fact)
+        or injection.objection(conversation, fact)
+        or _overstates(conversation, fact)
+    )
 
 
 def _sifted(
@@ -248,11 +228,6 @@ def _misquotes(conversation: Conversation, fact: Fact) -> str | None:
     if accepts(answer) and (_COMMITS.search(turn.text) or _PROMISED.search(fact.content)):
         return None
     return None if confirms(answer) and asks_back(turn.text) else "not confirmed"
-
-
-def to_the_model(text: str) -> bool:
-    """Whether a text gives orders to a language model or carries its markup."""
-    return _TO_THE_MODEL.search(text) is not None or addressed_to_the_model(text)
 
 
 def confirms(answer: str) -> bool:
@@ -316,17 +291,10 @@ def _answer(conversation: Conversation, turn: int) -> str:
 
 def _overstates(conversation: Conversation, fact: Fact) -> str | None:
     """Why the fact says more than its evidence does."""
-    if _COMMANDS.match(fact.content):
-        return "a command"
     if _folded(fact.content) == _folded(fact.quote):
         return "only repeated"  # a memory is a sentence about the caller, not the caller's sentence
     turn = conversation.turns[fact.turn]
-    before, sentence = _sentence(turn.text, fact.quote)
-    for text in (before, sentence, fact.content):
-        if to_the_model(text):
-            return "addressed to the model"
-    if _STATUS.search(fact.content) and not _CLAIMED.search(fact.content):
-        return "self-declared"
+    _, sentence = _sentence(turn.text, fact.quote)
     if turn.role == "user":
         if sentence.rstrip().endswith("?") and not _WANTED.search(fact.content):
             return "a question"

@@ -14,11 +14,12 @@ from attrs import field, frozen
 from attrs.validators import ge, le, max_len, min_len
 
 from elaaoms import strict
-from elaaoms.budget import Meter
+from elaaoms.budget import Meter, asked
 from elaaoms.errors import ServiceUnavailable, Unreadable
 from elaaoms.extract import Dropped, Extraction
 from elaaoms.extract.evidence import verify_proposals
-from elaaoms.llm import Answer, Message, Refusal, Truncated, Usage
+from elaaoms.extract.injection import as_claimed, contained
+from elaaoms.llm import Answer, Message, Truncated
 from elaaoms.llm.chain import Chain
 from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Category, Fact, Memory, Relation
 from elaaoms.webhooks import Conversation, Turn
@@ -164,8 +165,8 @@ class Model:
                     dropped.append(fact)
                 else:
                     facts.append(fact)
-        checked = verify_proposals(conversation, _merged(facts))
-        return Extraction(facts=checked.facts, dropped=(*dropped, *checked.dropped))
+        checked = verify_proposals(conversation, [as_claimed(fact) for fact in _merged(facts)])
+        return Extraction(facts=contained(conversation, checked.facts), dropped=(*dropped, *checked.dropped))
 
     async def _proposals(
         self, conversation: Conversation, first: int, last: int, known: Sequence[Memory]
@@ -203,17 +204,14 @@ class Model:
             ) from error
 
     async def _ask(self, conversation: Conversation, messages: Sequence[Message]) -> Answer:
-        await self._budget.check()
-        try:
-            answer = await self._model.complete(messages, schema=SCHEMA, schema_name="memories")
-        except (Truncated, Refusal) as error:
-            useless = Answer(
-                text="", usage=Usage(), model=self._model.model, provider=self.name, cost_usd=error.cost_usd
-            )
-            await self._budget.charge(conversation.conversation_id, useless)
-            raise
-        await self._budget.charge(conversation.conversation_id, answer)
-        return answer
+        return await asked(
+            self._model,
+            messages,
+            schema=SCHEMA,
+            schema_name="memories",
+            meter=self._budget,
+            conversation_id=conversation.conversation_id,
+        )
 
 
 def read(text: str) -> tuple[_Proposed, ...]:

@@ -87,10 +87,19 @@ class Failed:
 
 @frozen
 class Blocked:
-    """A provider refuses everything: the job waits, its attempt is not counted."""
+    """A provider refuses everything or is left alone: the job waits, its attempt is not counted.
+
+    `after_s` is how long, if that is known; else `BLOCKED_PAUSE_S`.
+    """
 
     provider: str
     reason: str
+    after_s: float | None = None
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds until the job is tried again."""
+        return BLOCKED_PAUSE_S if self.after_s is None else self.after_s
 
 
 @frozen

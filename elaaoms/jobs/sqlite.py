@@ -13,7 +13,6 @@ from attrs import evolve
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import Conflicting, NotFound
 from elaaoms.jobs import (
-    BLOCKED_PAUSE_S,
     Blocked,
     Done,
     Failed,
@@ -195,14 +194,14 @@ class SQLiteJobQueue:
                     return evolve(job, state=State.FAILED, finished_at=now, errors=errors)
                 run_at = now + self._schedule.delay(job.attempt, after_s)
                 return evolve(job, state=State.AVAILABLE, run_at=run_at, errors=errors)
-            case Blocked(provider, reason):
+            case Blocked(provider, reason) as blocked:
                 entry = _error(job, f"{provider} is blocked: {reason}", now)
                 errors = (
                     job.errors
                     if job.errors and job.errors[-1]["reason"] == entry["reason"]
                     else (*job.errors, entry)
                 )
-                run_at = now + BLOCKED_PAUSE_S
+                run_at = now + blocked.pause_s
                 return evolve(
                     job, state=State.AVAILABLE, attempt=job.attempt - 1, run_at=run_at, errors=errors
                 )

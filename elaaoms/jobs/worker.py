@@ -28,10 +28,7 @@ log = logging.getLogger("elaaoms.jobs")
 
 
 class Worker:
-    """Run up to `concurrency` jobs at once until told to stop.
-
-    `blocked` names the providers that refuse everything, with the reason, until they answer again.
-    """
+    """Run up to `concurrency` jobs at once until told to stop."""
 
     def __init__(
         self,
@@ -49,8 +46,14 @@ class Worker:
         self._grace_s = grace_s
         self._tasks: set[asyncio.Task[None]] = set()
         self._refused: dict[int, str] = {}  # which provider a job waits for
-        self.blocked: dict[str, str] = {}
+        self._blocked: dict[str, tuple[str, float]] = {}  # why, and until when that holds
         self.turned_at = 0.0  # monotonic; the last time the loop looked at the queue
+
+    @property
+    def blocked(self) -> dict[str, str]:
+        """The providers that jobs wait for, each with the reason, until they answer again or nobody asks."""
+        now = self._clock()
+        return {name: reason for name, (reason, until) in self._blocked.items() if now < until}
 
     @property
     def running(self) -> int:
@@ -120,9 +123,10 @@ class Worker:
         outcome = await self._handled(job)
         if isinstance(outcome, Blocked):
             self._refused[job.id] = outcome.provider
-            self.blocked[outcome.provider] = outcome.reason
+            until = self._clock() + outcome.pause_s + LOOK_AGAIN_S
+            self._blocked[outcome.provider] = (outcome.reason, until)
         elif isinstance(outcome, Done) and (provider := self._refused.pop(job.id, None)):
-            self.blocked.pop(provider, None)  # it answers again
+            self._blocked.pop(provider, None)  # it answers again
         return outcome
 
     async def _handled(self, job: Job) -> Outcome:
@@ -140,7 +144,7 @@ class Worker:
         except TimeoutError:
             return Retry("it took too long")
         except ProviderBlocked as error:
-            return Blocked(error.provider, str(error))
+            return Blocked(error.provider, str(error), error.retry_after)
         except (ServiceRejected, Unreadable, NotFound) as error:
             return Failed(str(error))
         except StorageFailed:

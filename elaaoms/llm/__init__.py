@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
 
 from attrs import field, frozen, validators
 
@@ -49,35 +49,48 @@ class Prices:
 
 
 @frozen(kw_only=True)
-class Answer:
-    """What a model said. `text` is as it came: whether it is the JSON that was asked for, the caller checks.
+class Spent:
+    """What one answer took, whatever it was good for. `provider` is the `name` of the one that answered and
+    `model` what it calls itself."""
 
-    `provider` is the `name` of the one that answered and `model` what it calls itself. `cost_usd` includes
-    what failed calls on the way to this answer cost.
-    """
+    provider: str
+    model: str
+    usage: Usage
+    cost_usd: float = 0.0
+
+    def answer(self, text: str, request_id: str | None) -> Answer:
+        """The answer that took this."""
+        return Answer(
+            provider=self.provider,
+            model=self.model,
+            usage=self.usage,
+            cost_usd=self.cost_usd,
+            text=text,
+            request_id=request_id,
+        )
+
+
+@frozen(kw_only=True)
+class Answer(Spent):
+    """What a model said. `text` is as it came: whether it is the JSON that was asked for, the caller checks."""
 
     text: str = field(repr=False)
-    usage: Usage
-    model: str
     request_id: str | None = None
-    provider: str
-    cost_usd: float = 0.0
+
+
+Paid: TypeAlias = Callable[[Spent], None]
+
+
+def unheeded(_: Spent) -> None:
+    """For those who do not count."""
 
 
 class Truncated(ServiceRejected):
     """The answer does not fit into the output limit or the context; shorter input or more room may help."""
 
-    def __init__(self, message: str, *, cost_usd: float = 0.0) -> None:
-        super().__init__(message)
-        self.cost_usd = cost_usd
-
 
 class Refusal(ServiceRejected):
     """The model declines to answer this, or a content filter does."""
-
-    def __init__(self, message: str, *, cost_usd: float = 0.0) -> None:
-        super().__init__(message)
-        self.cost_usd = cost_usd
 
 
 class LanguageModel(Protocol):
@@ -99,10 +112,16 @@ class LanguageModel(Protocol):
         ...
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any], schema_name: str
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        paid: Paid = unheeded,
     ) -> Answer:
         """Ask once. The first message is the system's; the schema is strict: in every object all
-        properties are required and no others allowed.
+        properties are required and no others allowed. `paid` is told of everything that was answered and
+        therefore charged, also where it was of no use and this raises.
 
         ServiceUnavailable, ServiceRejected (Truncated, Refusal), ProviderBlocked.
         """

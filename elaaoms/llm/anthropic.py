@@ -7,8 +7,8 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from elaaoms.errors import ConfigError, ServiceUnavailable
-from elaaoms.llm import MAX_OUTPUT_TOKENS, TIMEOUT_S, Answer, Message, Prices, Usage
+from elaaoms.errors import ConfigError
+from elaaoms.llm import MAX_OUTPUT_TOKENS, TIMEOUT_S, Answer, Message, Paid, Prices, Spent, Usage, unheeded
 from elaaoms.llm.wire import (
     CONNECT_S,
     Body,
@@ -23,6 +23,7 @@ from elaaoms.llm.wire import (
     quiet,
     said,
     split,
+    strange,
     words,
 )
 
@@ -67,7 +68,7 @@ class Anthropic:
         quiet()
         if structured == "tool" and thinking == "adaptive":
             raise ConfigError("a model that thinks cannot be forced to use a tool: set one of the two")
-        host = host_of(base_url)
+        host = host_of(name, base_url)
         key = key_for(name, api_key, official=host == "api.anthropic.com")
         self.name = name
         self.model = model
@@ -95,7 +96,12 @@ class Anthropic:
         )
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any], schema_name: str
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        paid: Paid = unheeded,
     ) -> Answer:
         system, rest = split(messages)
         form = self._transform(_without_lists_of_types(schema))
@@ -119,18 +125,17 @@ class Anthropic:
             failures=self._failures,
         )
         if not isinstance(body.get("content"), list):
-            raise ServiceUnavailable(f"{self.name} answered 200 with something that is not its protocol")
+            raise strange(self.name)
         usage = _usage(part(body, "usage"))
-        cost = self.prices.cost(usage)
-        ending = _ENDINGS.get(words(body, "stop_reason"), "unfinished")
-        return Answer(
-            text=said(self.name, _text(parts(body, "content"), schema_name), ending, cost_usd=cost),
-            usage=usage,
-            model=words(body, "model") or self.model,
-            request_id=request_id,
+        spent = Spent(
             provider=self.name,
-            cost_usd=cost,
+            model=words(body, "model") or self.model,
+            usage=usage,
+            cost_usd=self.prices.cost(usage),
         )
+        paid(spent)
+        ending = _ENDINGS.get(words(body, "stop_reason"), "unfinished")
+        return spent.answer(said(self.name, _text(parts(body, "content"), schema_name), ending), request_id)
 
     async def close(self) -> None:
         await self._client.close()

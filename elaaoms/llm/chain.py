@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from elaaoms.errors import ProviderBlocked, ServiceRejected, ServiceUnavailable
-from elaaoms.llm import Answer, LanguageModel, Message, Prices, Refusal, Truncated
+from elaaoms.llm import Answer, LanguageModel, Message, Paid, Prices, unheeded
 
 OPENS_AFTER = 5  # transient failures in a row
 PAUSE_S = 30.0  # the breaker's first pause; each probe that fails doubles it
 LONGEST_PAUSE_S = 600.0
+PROBE_S = 10.0  # how long to stay away while somebody else's call is the probe
 BLOCKED_PAUSE_S = 290.0  # for a provider that refuses everything; less than the 300 s its jobs wait
+
+_Failure: TypeAlias = ServiceUnavailable | ServiceRejected | ProviderBlocked
 
 log = logging.getLogger("elaaoms.llm")
 
@@ -143,19 +146,23 @@ class Chain:
         return {b.name: b.remaining_s for _, b in self._models if b.reason is not None and not b.blocked}
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any], schema_name: str
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        paid: Paid = unheeded,
     ) -> Answer:
-        """The first answer. If none comes: ServiceUnavailable if any may answer later, else ProviderBlocked
-        if all refuse everything, else the first refusal of this very request."""
-        failures: list[ServiceUnavailable | ServiceRejected | ProviderBlocked] = []
-        spent = 0.0
+        """The first answer. If none comes: ServiceUnavailable if who was asked may answer later, else the first
+        refusal of this very request, else ProviderBlocked: nobody could be asked."""
+        failures: list[_Failure] = []
         for model, breaker in self._models:
             probe = breaker.reason is not None
             if not breaker.admits():
                 failures.append(_passed_over(breaker))
                 continue
             try:
-                answer = await model.complete(messages, schema=schema, schema_name=schema_name)
+                answer = await model.complete(messages, schema=schema, schema_name=schema_name, paid=paid)
             except ServiceUnavailable as error:
                 breaker.failed(error, probe=probe)
                 failures.append(error)
@@ -165,10 +172,9 @@ class Chain:
             except ServiceRejected as error:
                 breaker.answered()
                 failures.append(error)
-                spent += error.cost_usd if isinstance(error, Truncated | Refusal) else 0.0
             else:
                 breaker.answered()
-                return evolve(answer, cost_usd=answer.cost_usd + spent)
+                return answer
             finally:
                 if probe:
                     breaker.left()
@@ -180,23 +186,33 @@ class Chain:
             await model.close()
 
 
-def _passed_over(breaker: Breaker) -> ServiceUnavailable | ProviderBlocked:
+def _passed_over(breaker: Breaker) -> ProviderBlocked:
+    """Whoever waits for a breaker has asked nobody: that is no attempt."""
     if breaker.blocked:
         return ProviderBlocked(breaker.name, breaker.reason or "")
-    wait = breaker.remaining_s + 1.0  # so that who comes back by another clock is not early
-    return ServiceUnavailable(f"{breaker.name} is left alone: {breaker.reason}", retry_after=wait)
+    # A second more than is left, so that who comes back by another clock is not early.
+    wait = breaker.remaining_s + 1.0 if breaker.remaining_s else PROBE_S
+    return ProviderBlocked(
+        breaker.name, f"it failed too often and is left alone: {breaker.reason}", retry_after=wait
+    )
 
 
-def _verdict(
-    failures: Sequence[ServiceUnavailable | ServiceRejected | ProviderBlocked],
-) -> ServiceUnavailable | ServiceRejected | ProviderBlocked:
+def _verdict(failures: Sequence[_Failure]) -> _Failure:
+    """The most hopeful of several failures."""
     if len(failures) == 1:
         return failures[0]
+    transient = [error for error in failures if isinstance(error, ServiceUnavailable)]
+    permanent = [error for error in failures if isinstance(error, ServiceRejected)]
+    closed = [error for error in failures if isinstance(error, ProviderBlocked)]
+    resting = [error.retry_after for error in closed if error.retry_after is not None]
     said = "; ".join(map(str, failures))
-    if transient := [error for error in failures if isinstance(error, ServiceUnavailable)]:
+    if transient:
         asked = [error.retry_after for error in transient]
-        soonest = None if None in asked else min(wait for wait in asked if wait is not None)
+        soonest = None if None in asked else min([*resting, *(wait for wait in asked if wait is not None)])
         return ServiceUnavailable(said, retry_after=soonest)
-    if permanent := [error for error in failures if isinstance(error, ServiceRejected)]:
+    if permanent and resting:  # who is left alone now may do better than who refused
+        return ServiceUnavailable(said, retry_after=min(resting))
+    if permanent:
         return permanent[0]
-    return ProviderBlocked(", ".join(e.provider for e in failures if isinstance(e, ProviderBlocked)), said)
+    names = ", ".join(error.provider for error in closed)
+    return ProviderBlocked(names, said, retry_after=min(resting, default=None))

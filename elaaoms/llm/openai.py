@@ -6,8 +6,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from elaaoms.errors import ServiceUnavailable
-from elaaoms.llm import MAX_OUTPUT_TOKENS, TIMEOUT_S, Answer, Message, Prices, Usage
+from elaaoms.llm import MAX_OUTPUT_TOKENS, TIMEOUT_S, Answer, Message, Paid, Prices, Spent, Usage, unheeded
 from elaaoms.llm.wire import (
     CONNECT_S,
     Body,
@@ -22,6 +21,7 @@ from elaaoms.llm.wire import (
     quiet,
     said,
     split,
+    strange,
     words,
 )
 
@@ -33,8 +33,10 @@ class OpenAI:
 
     At api.openai.com (and its regional hosts) the Responses API is spoken and a key is needed. Anywhere else
     (Ollama, vLLM, llama.cpp, gateways) it is Chat Completions with temperature 0 and the key is optional;
-    `responses` says otherwise. `effort` is the reasoning effort, left to the model if None; `tls` is whom to
-    trust, the system's certificates if None (SSL_CERT_FILE, too, is not looked at).
+    `responses` says otherwise. OpenAI is told not to store what it is sent; to others nothing is said of it:
+    many refuse a request that holds what they do not know, and what they keep, their operator decides.
+    `effort` is the reasoning effort, left to the model if None; `tls` is whom to trust, the system's
+    certificates if None (SSL_CERT_FILE, too, is not looked at).
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class OpenAI:
         import openai  # noqa: PLC0415  # half a second, only when it is used
 
         quiet()
-        host = host_of(base_url)
+        host = host_of(name, base_url)
         official = host == "api.openai.com" or host.endswith(".api.openai.com")
         key = key_for(name, api_key, official=official)
         self.name = name
@@ -63,6 +65,7 @@ class OpenAI:
         self._timeout_s = timeout_s
         self._max_output_tokens = max_output_tokens
         self._effort = effort
+        self._official = official
         self._responses = official if responses is None else responses
         self._failures = openai.OpenAIError
         timeout = openai.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
@@ -81,18 +84,25 @@ class OpenAI:
         )
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any], schema_name: str
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any],
+        schema_name: str,
+        paid: Paid = unheeded,
     ) -> Answer:
         system, rest = split(messages)
         form = {"name": schema_name, "schema": dict(schema), "strict": True}
         if self._responses:
-            return await self._respond(system, rest, form)
-        return await self._chat(system, rest, form)
+            return await self._respond(system, rest, form, paid)
+        return await self._chat(system, rest, form, paid)
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _respond(self, system: str, rest: list[dict[str, str]], form: dict[str, Any]) -> Answer:
+    async def _respond(
+        self, system: str, rest: list[dict[str, str]], form: dict[str, Any], paid: Paid
+    ) -> Answer:
         asked: dict[str, Any] = {
             "model": self.model,
             "instructions": system,
@@ -105,15 +115,18 @@ class OpenAI:
             asked["reasoning"] = {"effort": self._effort}
         body, request_id = await self._ask(self._client.responses.create(**asked))
         if not isinstance(body.get("output"), list):
-            raise ServiceUnavailable(f"{self.name} answered 200 with something that is not its protocol")
-        spent = part(body, "usage")
-        cached = count(part(spent, "input_tokens_details"), "cached_tokens")
-        usage = _usage(count(spent, "input_tokens"), cached, count(spent, "output_tokens"))
+            raise strange(self.name)
+        tokens = part(body, "usage")
+        cached = count(part(tokens, "input_tokens_details"), "cached_tokens")
+        usage = _usage(count(tokens, "input_tokens"), cached, count(tokens, "output_tokens"))
         said_parts = [one for item in parts(body, "output") for one in parts(item, "content")]
         text = "".join(words(one, "text") for one in said_parts if one.get("type") == "output_text")
-        return self._answer(body, text, _end_of_response(body, said_parts), usage, request_id)
+        spent = self._paid(body, usage, paid)
+        return spent.answer(said(self.name, text, _end_of_response(body, said_parts)), request_id)
 
-    async def _chat(self, system: str, rest: list[dict[str, str]], form: dict[str, Any]) -> Answer:
+    async def _chat(
+        self, system: str, rest: list[dict[str, str]], form: dict[str, Any], paid: Paid
+    ) -> Answer:
         asked: dict[str, Any] = {
             "model": self.model,
             "messages": [{"role": "system", "content": system}, *rest],
@@ -121,32 +134,30 @@ class OpenAI:
             "temperature": 0,
             "response_format": {"type": "json_schema", "json_schema": form},
         }
+        if self._official:  # Google's and Cerebras' servers, among others, answer 400 to it
+            asked["store"] = False
         if self._effort:
             asked["reasoning_effort"] = self._effort
         body, request_id = await self._ask(self._client.chat.completions.create(**asked))
         choice = next(iter(parts(body, "choices")), None)
         if choice is None:
-            raise ServiceUnavailable(f"{self.name} answered 200 with something that is not its protocol")
-        spent = part(body, "usage")
-        cached = count(part(spent, "prompt_tokens_details"), "cached_tokens")
-        usage = _usage(count(spent, "prompt_tokens"), cached, count(spent, "completion_tokens"))
+            raise strange(self.name)
+        tokens = part(body, "usage")
+        cached = count(part(tokens, "prompt_tokens_details"), "cached_tokens")
+        usage = _usage(count(tokens, "prompt_tokens"), cached, count(tokens, "completion_tokens"))
         message = part(choice, "message")
         text = words(message, "content") or "".join(words(one, "text") for one in parts(message, "content"))
-        return self._answer(body, text, _end_of_choice(choice), usage, request_id)
+        spent = self._paid(body, usage, paid)
+        return spent.answer(said(self.name, text, _end_of_choice(choice)), request_id)
 
     async def _ask(self, call: Any) -> tuple[Body, str | None]:
         return await ask(self.name, call, timeout_s=self._timeout_s, failures=self._failures)
 
-    def _answer(self, body: Body, text: str, ending: Ending, usage: Usage, request_id: str | None) -> Answer:
-        cost = self.prices.cost(usage)
-        return Answer(
-            text=said(self.name, text, ending, cost_usd=cost),
-            usage=usage,
-            model=words(body, "model") or self.model,
-            request_id=request_id,
-            provider=self.name,
-            cost_usd=cost,
-        )
+    def _paid(self, body: Body, usage: Usage, paid: Paid) -> Spent:
+        model = words(body, "model") or self.model
+        spent = Spent(provider=self.name, model=model, usage=usage, cost_usd=self.prices.cost(usage))
+        paid(spent)
+        return spent
 
 
 def _end_of_response(body: Body, said_parts: Sequence[Body]) -> Ending:

@@ -14,7 +14,7 @@ import aiohttp
 from elaaoms import __version__
 from elaaoms.errors import ConfigError, ServiceUnavailable
 from elaaoms.llm import Message, Refusal, Truncated
-from elaaoms.remote import classify, reported
+from elaaoms.remote import about, classify, reported
 
 CONNECT_S = 5.0
 NO_KEY = "none"  # servers of one's own want a key to be there, whichever
@@ -26,17 +26,17 @@ _TRANSPORT = frozenset({"accept-encoding", "connection", "content-length", "tran
 _LOGGERS = ("openai", "anthropic", "httpx2", "httpcore2")
 
 
-def host_of(base_url: str) -> str:
-    """The host of a base URL; ConfigError if it is no HTTP URL, or carries credentials or a query."""
+def host_of(name: str, base_url: str) -> str:
+    """The host of a provider's base URL; ConfigError if it is no HTTP URL, or carries credentials or a query."""
     try:
         parts = urlsplit(base_url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ConfigError("base_url is not a URL") from None
+        raise ConfigError(f"llm.{name}.base_url is not a URL") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError("base_url must start with http:// or https:// and name a host")
+        raise ConfigError(f"llm.{name}.base_url must start with http:// or https:// and name a host")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError("base_url must not carry credentials, a query or a fragment")
+        raise ConfigError(f"llm.{name}.base_url must not carry credentials, a query or a fragment")
     return host
 
 
@@ -45,7 +45,7 @@ def key_for(name: str, api_key: str | None, *, official: bool) -> str:
     if api_key:
         return api_key
     if official:
-        raise ConfigError(f"{name} needs an API key")
+        raise ConfigError(f"{name} needs an API key: put it into secrets/{name}_api_key")
     return NO_KEY
 
 
@@ -93,7 +93,8 @@ async def ask(
         async with asyncio.timeout(timeout_s):
             answer = await call
     except TimeoutError:
-        raise ServiceUnavailable(f"{service} did not answer within {timeout_s:g} s") from None
+        late = ServiceUnavailable(f"{service} did not answer within {timeout_s:g} s")
+        raise about("time", late) from None
     except (
         failures,
         json.JSONDecodeError,
@@ -104,7 +105,7 @@ async def ask(
     ) as error:
         raise classify(service, error) from None
     if not hasattr(answer, "to_dict"):  # the SDKs give a page of HTML as str, JSON of another shape as it is
-        raise ServiceUnavailable(f"{service} answered 200 with something that is not its protocol")
+        raise strange(service)
     body: Body = answer.to_dict(warnings=False)
     if trouble := body.get("error"):
         raise reported(service, trouble)
@@ -112,15 +113,21 @@ async def ask(
     return body, request_id if isinstance(request_id, str) else None
 
 
+def strange(service: str) -> ServiceUnavailable:
+    """The failure of an answer that is not what the API answers: a proxy's page, another program's JSON."""
+    told = ServiceUnavailable(f"{service} answered 200 with something that is not its protocol")
+    return about("answer", told)
+
+
 Ending: TypeAlias = Literal["complete", "truncated", "refused", "unfinished"]
 
 
-def said(service: str, text: str, ending: Ending, *, cost_usd: float) -> str:
+def said(service: str, text: str, ending: Ending) -> str:
     """The text of an answer that came to its end; Truncated, Refusal or ServiceUnavailable if it did not."""
     if ending == "refused":
-        raise Refusal(f"{service} declined to answer", cost_usd=cost_usd)
+        raise Refusal(f"{service} declined to answer")
     if ending == "truncated":
-        raise Truncated(f"{service} stopped before the end of its answer", cost_usd=cost_usd)
+        raise Truncated(f"{service} stopped before the end of its answer")
     if ending == "unfinished":
         raise ServiceUnavailable(f"{service} did not finish its answer")
     if not text.strip():

@@ -31,6 +31,7 @@ from elaaoms.words import name_in
 E = TypeVar("E", bound=StrEnum)
 
 MAX_PAGE = 100
+MAX_DAYS = 3660
 _BODIES = strict.converter(forbid_extra_keys=True)
 
 
@@ -442,6 +443,23 @@ async def list_held(services: Services, request: web.Request, _: bytes) -> web.R
     """Bodies that were correctly signed but could not be understood, newest first."""
     held = await services.calls.held(limit=_limit(_query(request, "limit")))
     return success(request, f"{len(held)} held", {"held": [views.held(entry) for entry in held]})
+
+
+# -- what it costs ---------------------------------------------------------------------
+
+
+async def show_usage(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """What language models took, by day (UTC), provider and model, and what today's budget leaves."""
+    days = _number(_query(request, "days").get("days", "7"), "query.days")
+    if not 1 <= days <= MAX_DAYS:
+        raise Unreadable(f"expected 1 to {MAX_DAYS} @ query.days")
+    rows = await services.budget.usage(days=days)
+    data = {
+        "usage": [asdict(row) for row in rows],
+        "usd": sum(row.usd for row in rows),
+        "today": asdict(await services.budget.today()),
+    }
+    return success(request, f"{days} days", data)
 
 
 # -- jobs ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from aiohttp import web
 from attrs import asdict
 
 from elaaoms import __version__, strict
+from elaaoms.budget import NAME as BUDGET
 from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
 from elaaoms.recall import Initiation, Search
 from elaaoms.recall import not_now as nothing_now
@@ -140,11 +141,15 @@ def _worker(services: Services) -> dict[str, Any]:
 
 async def _extraction(services: Services) -> dict[str, Any]:
     part: dict[str, Any] = {"status": "ok", "provider": services.extractor.name}
+    blocked = {**services.worker.blocked, **services.extractor.blocked()}
     if services.budget.daily_usd:
         with suppress(ElaaomsError):  # the database says so itself
-            part["spent_today_usd"] = round(await services.budget.spent_today(), 4)
-            part["daily_budget_usd"] = services.budget.daily_usd
-    blocked = {**services.worker.blocked, **services.extractor.blocked()}
+            today = await services.budget.today()
+            part["spent_today_usd"] = round(today.spent_usd, 4)
+            part["daily_budget_usd"] = today.daily_budget_usd
+            blocked.pop(BUDGET, None)  # a new day may have begun since a job was told to wait
+            if today.paused:
+                blocked[BUDGET] = today.paused
     if blocked:
         part |= {"status": "degraded", "reason": "; ".join(blocked.values()), "blocked": blocked}
     return part
