@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import cast
 
 from aiohttp import web
 from attrs import asdict, frozen
@@ -40,10 +41,12 @@ from elaaoms.llm.chain import Chain
 from elaaoms.memory.sqlite import SQLiteMemoryStore
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
-from elaaoms.server import ADMIN, PUBLIC, Services, make_app
+from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
+from elaaoms.server.connections import Listener, most_connections
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
+CUT_OFF_S = 1.0  # for requests that did not end by then
 KEEP_ALIVE_S = 30.0
 TIDY_EVERY_S = 60.0
 PRUNE_EVERY_S = 3600.0
@@ -81,10 +84,8 @@ async def running(
             try:
                 at = config.server
                 async with (
-                    _listening(make_app(services, PUBLIC), at.host, at.port, "server.port") as url,
-                    _listening(
-                        make_app(services, ADMIN), at.admin_host, at.admin_port, "server.admin_port"
-                    ) as admin,
+                    _listening(services, PUBLIC, at.host, at.port, "server.port") as url,
+                    _listening(services, ADMIN, at.admin_host, at.admin_port, "server.admin_port") as admin,
                 ):
                     _write_lock(lock, url, admin)
                     yield Running(url=url, admin_url=admin, services=services, fatal=fatal)
@@ -103,7 +104,7 @@ async def desk(config: Config) -> AsyncIterator[tuple[str, str]]:
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with (
         _opened(config, secrets, fatal, time.time) as (services, _),
-        _listening(make_app(services, ADMIN), "127.0.0.1", 0, "a free port") as url,
+        _listening(services, ADMIN, "127.0.0.1", 0, "a free port") as url,
     ):
         yield url, token
 
@@ -256,26 +257,30 @@ async def _tidy(services: Services) -> None:
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int, setting: str) -> AsyncIterator[str]:
-    # Bodies are never inflated (a small gzip can become gigabytes); access is logged by the border.
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        handle_signals=False,
-        keepalive_timeout=KEEP_ALIVE_S,
-        shutdown_timeout=SHUTDOWN_S,
-    )
+async def _listening(
+    services: Services, routes: tuple[Route, ...], host: str, port: int, setting: str
+) -> AsyncIterator[str]:
+    """Serve `routes`; when the block ends, what has begun to arrive is taken in before the doors close."""
+    runner = web.AppRunner(make_app(services, routes), handle_signals=False, shutdown_timeout=CUT_OFF_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        listener = Listener(
+            cast(web.Server, runner.server),
+            most=most_connections(services.config.limits.connections),
+            head_timeout_s=services.config.server.head_timeout_s,
+            keep_alive_s=KEEP_ALIVE_S,
+        )
         try:
-            await site.start()
+            server = await asyncio.get_running_loop().create_server(listener, host, port, backlog=1024)
         except (OSError, OverflowError) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             raise ElaaomsError(f"cannot listen on {host} port {port} ({setting}): {reason}") from error
-        bound = runner.addresses[0]
-        yield f"http://{_bracketed(bound[0])}:{bound[1]}"
+        try:
+            bound = server.sockets[0].getsockname()
+            yield f"http://{_bracketed(bound[0])}:{bound[1]}"
+        finally:
+            server.close()
+            await listener.drain(SHUTDOWN_S)
     finally:
         await runner.cleanup()
 

@@ -6,7 +6,8 @@ import asyncio
 import hmac
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -35,6 +36,7 @@ from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.memory import MemoryStore
 from elaaoms.recall import Recall
+from elaaoms.server.connections import Connection
 from elaaoms.webhooks import InvalidSignature, Verifier
 
 log = logging.getLogger("elaaoms.http")
@@ -209,7 +211,7 @@ def border(services: Services) -> Middleware:
     async def around(request: web.Request, handler: Inner) -> web.StreamResponse:
         request[REQUEST_ID] = _request_id(request)
         started = asyncio.get_running_loop().time()
-        with logs.fields(request_id=request[REQUEST_ID]):
+        with logs.fields(request_id=request[REQUEST_ID]), _at_work(request):
             response = _preflight(services, request) or await _answered(services, request, handler)
             resource = request.match_info.route.resource
             path = resource.canonical if resource is not None else "unmatched"
@@ -218,6 +220,20 @@ def border(services: Services) -> Middleware:
         return response
 
     return around
+
+
+@contextmanager
+def _at_work(request: web.Request) -> Iterator[None]:
+    """Tell the listener that the connection is no longer idle."""
+    connection = request.protocol
+    if not isinstance(connection, Connection):
+        yield
+        return
+    connection.begun()
+    try:
+        yield
+    finally:
+        connection.ended()
 
 
 async def _answered(services: Services, request: web.Request, handler: Inner) -> web.StreamResponse:
