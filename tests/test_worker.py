@@ -469,7 +469,7 @@ async def test_a_worker_never_sleeps_longer_than_a_clock_may_jump(queue: Queue, 
 async def test_a_clock_that_is_set_by_a_day_moves_the_jobs_with_it(
     queue: Queue, clock: Clock, step: float
 ) -> None:
-    job_id = await queue.add(now=NOW + 100)
+    job_id = await queue.add(now=NOW + 100, wake=False)
     async with working(queue, clock, work=returning(Done())):
         assert await queue.pauses.get() == LOOK_AGAIN_S
         clock.now += step
