@@ -11,23 +11,28 @@ import os
 import secrets as random
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
+from urllib.parse import urlsplit
 
 from aiohttp import web
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from elaaoms import redact
 from elaaoms.archive import Archive
+from elaaoms.audit import SQLiteAuditTrail
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
-from elaaoms.database import Database
+from elaaoms.database import CHECKED_AT_START, Database, set_aside
 from elaaoms.directory import Directory
-from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed
+from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
 from elaaoms.extract.model import Model
@@ -48,10 +53,15 @@ SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not star
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
 CUT_OFF_S = 1.0  # for requests that did not end by then
 KEEP_ALIVE_S = 30.0
-TIDY_EVERY_S = 60.0
+ADOPT_S = 1.0  # how long a start looks for bodies without a row before it serves; then it looks meanwhile
+CATCH_UP_S = 2.0  # between two attempts to record what came while the database refused
+LAST_WORDS_S = 0.2  # for answers on their way when the disk failed
 PRUNE_EVERY_S = 3600.0
 DAY_S = 86400.0
 MIB = 1 << 20
+THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
+SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
+DISK_FAILED = 74  # sysexits(3)
 
 log = logging.getLogger("elaaoms.daemon")
 
@@ -68,19 +78,23 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    config: Config, secrets: Secrets, *, clock: Callable[[], float] = time.time
+    config: Config, secrets: Secrets, *, clock: Callable[[], float] = time.time, damaged: bool = False
 ) -> AsyncIterator[Running]:
-    """A complete daemon in this event loop, until the block ends; then it drains."""
+    """A complete daemon in this event loop, until the block ends; then it drains.
+
+    A damaged database is set aside for a fresh one; `damaged` says that this one is.
+    """
     secrets.require(*SECRETS)
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    async with _opened(config, secrets, fatal, clock) as (services, lock):
+    mend = partial(_mended, anew=damaged)
+    async with _opened(config, secrets, fatal, clock, mend) as (services, lock):
         await services.queue.rescue(now=clock())
-        if adopted := await services.ingest.adopt():
-            log.warning("%d archived bodies had no row; they are recorded now", adopted)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(services.worker.run(stop), name="worker")
-            tidying = group.create_task(_tidy(services), name="tidy")
+            meanwhile = [group.create_task(_adopt(services), name="adopt")]
+            await asyncio.wait(meanwhile, timeout=ADOPT_S)
+            group.create_task(_work(services, stop), name="worker")
+            meanwhile.append(group.create_task(_tidy(services), name="tidy"))
             try:
                 at = config.server
                 async with (
@@ -91,7 +105,8 @@ async def running(
                     yield Running(url=url, admin_url=admin, services=services, fatal=fatal)
             finally:
                 stop.set()
-                tidying.cancel()
+                for task in meanwhile:
+                    task.cancel()
 
 
 @asynccontextmanager
@@ -111,18 +126,65 @@ async def desk(config: Config) -> AsyncIterator[tuple[str, str]]:
 
 @asynccontextmanager
 async def _opened(
-    config: Config, secrets: Secrets, fatal: asyncio.Future[None], clock: Callable[[], float]
+    config: Config,
+    secrets: Secrets,
+    fatal: asyncio.Future[None],
+    clock: Callable[[], float],
+    prepared: Callable[[Path], AbstractAsyncContextManager[Database]] = Database.open,
 ) -> AsyncIterator[tuple[Services, int]]:
     """The data directory held, checked and ready, and everything built on it."""
+    limits = config.limits
     with _alone(config.data) as lock:
-        archive = Archive(config.data / "payloads", reserve=config.storage.min_free_mb * MIB)
+        archive = Archive(
+            config.data / "payloads",
+            reserve=config.storage.min_free_mb * MIB,
+            most_bodies=limits.bodies,
+            most_bytes=limits.bodies_mb * MIB,
+        )
         await asyncio.to_thread(archive.prepare)
-        async with Database.open(config.data / "elaaoms.db") as database:
+        async with prepared(config.data / "elaaoms.db") as database:
             services = await _compose(config, secrets, archive, database, fatal, clock)
             try:
                 yield services, lock
             finally:
                 await services.extractor.close()
+
+
+@asynccontextmanager
+async def _mended(path: Path, *, anew: bool = False) -> AsyncIterator[Database]:
+    """The database, or a fresh one in the place of a damaged one: calls go on, the archive fills it again."""
+    async with AsyncExitStack() as stack:
+        try:
+            if anew:
+                raise StorageDamaged("the database is damaged")
+            database = await stack.enter_async_context(Database.open(path))
+        except StorageDamaged as error:
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            aside = await asyncio.to_thread(set_aside, path, stamp=stamp)
+            backup = newest_backup(path.parent)
+            offer = f"; `elaaoms recover --backup {backup}` begins with the newest backup" if backup else ""
+            log.critical(
+                "%s: it is set aside as %s and a fresh one is filled from the archive; `elaaoms recover`"
+                " brings back what operators added%s",
+                error,
+                aside.name,
+                offer,
+            )
+            database = await stack.enter_async_context(Database.open(path))
+        yield database
+
+
+def newest_backup(data: Path) -> Path | None:
+    """The newest copy of the database in `data/backups`."""
+    found = [path for path in (data / "backups").glob("*.db") if path.is_file()]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def set_aside_before(data: Path) -> list[Path]:
+    """Damaged databases that nobody has looked at since, oldest first."""
+    return sorted(
+        path for path in data.glob("elaaoms.db.damaged-*") if not path.name.endswith(("-wal", "-shm"))
+    )
 
 
 async def _compose(
@@ -147,6 +209,7 @@ async def _compose(
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
     extractor = extractor_of(config, secrets, budget)
     privacy = redact.Policy(**asdict(config.privacy))
+    audit = SQLiteAuditTrail(database)
     ingest = Ingest(
         database,
         archive,
@@ -155,12 +218,14 @@ async def _compose(
         queue,
         directory,
         extractor,
+        audit,
         policy=Policy(
             duplicate_threshold=config.memory.duplicate_threshold,
             share_importance=config.memory.share_importance,
         ),
         privacy=privacy,
         style=style,
+        calls_per_hour=config.limits.calls_per_hour,
         clock=clock,
     )
     recall = Recall(
@@ -193,6 +258,8 @@ async def _compose(
         extractor=extractor,
         budget=budget,
         recall=recall,
+        audit=audit,
+        aside=tuple(set_aside_before(config.data)),
         clock=clock,
         fatal=fail,
     )
@@ -236,13 +303,34 @@ def _model(name: str, llm: Llm, secrets: Secrets) -> LanguageModel:
     )
 
 
+async def _work(services: Services, stop: asyncio.Event) -> None:
+    try:
+        await services.worker.run(stop)
+    except* StorageFailed as group:
+        services.fatal(group.exceptions[0])
+
+
+async def _adopt(services: Services) -> None:
+    """Record what a crash left without a row, and look through a database that was too large at the start."""
+    try:
+        if adopted := await services.ingest.adopt():
+            log.warning("%d archived bodies had no row; they are recorded now", adopted)
+        if services.database.path.stat().st_size > CHECKED_AT_START:
+            await services.database.check()
+    except StorageFailed as error:
+        services.fatal(error)
+    except ElaaomsError as error:
+        services.ingest.look_again()
+        log.error("the archive cannot be looked through now: %s", error)
+
+
 async def _tidy(services: Services) -> None:
-    """Once a minute: record what could not be recorded; once an hour: prune finished jobs."""
+    """Record what could not be recorded, every two seconds; prune finished jobs, once an hour."""
     pruned = -PRUNE_EVERY_S
     loop = asyncio.get_running_loop()
     while True:
         try:
-            if services.ingest.behind and (adopted := await services.ingest.adopt()):
+            if services.ingest.behind and (adopted := await services.ingest.catch_up()):
                 log.warning("%d archived bodies are recorded now", adopted)
             if loop.time() - pruned >= PRUNE_EVERY_S:
                 keep = services.config.worker.keep_days * DAY_S
@@ -251,9 +339,8 @@ async def _tidy(services: Services) -> None:
         except StorageFailed as error:
             services.fatal(error)
         except ElaaomsError as error:
-            services.ingest.behind = True
             log.warning("the database cannot be tidied now: %s", error)
-        await asyncio.sleep(TIDY_EVERY_S)
+        await asyncio.sleep(CATCH_UP_S)
 
 
 @asynccontextmanager
@@ -389,21 +476,45 @@ def _keep(path: Path, content: bytes) -> None:
 
 
 async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], None]) -> None:
-    """Run the daemon until SIGTERM or SIGINT, or until the disk fails (StorageFailed)."""
+    """Run the daemon until SIGTERM or SIGINT; a disk that fails ends the process with 74.
+
+    When the database turns out to be damaged everything but the process begins anew, on the same ports.
+    """
     stopped: asyncio.Event = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, "elaaoms"))
+    sys.setswitchinterval(SWITCH_S)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    async with running(config, secrets) as daemon:
-        announce(daemon)
-        _notify("READY=1")
-        waiting = asyncio.ensure_future(stopped.wait())
-        await asyncio.wait((waiting, daemon.fatal), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        _notify("STOPPING=1")
-        if daemon.fatal.done():
-            daemon.fatal.result()
-        log.info("stopping")
+    waiting = asyncio.ensure_future(stopped.wait())
+    damaged = False
+    while not stopped.is_set():
+        async with running(config, secrets, damaged=damaged) as daemon:
+            if not damaged:
+                announce(daemon)
+                _notify("READY=1")
+            services = daemon.services
+            ends = (waiting, daemon.fatal, services.database.damage)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if daemon.fatal.done():
+                await asyncio.sleep(LAST_WORDS_S)
+                _abandon(daemon.fatal.exception())
+            damaged = services.database.damage.done()
+            if damaged:
+                services.worker.hurry()
+            else:
+                _notify("STOPPING=1")
+                log.info("stopping")
+            port, admin_port = (urlsplit(url).port or 0 for url in (daemon.url, daemon.admin_url))
+            config = evolve(config, server=evolve(config.server, port=port, admin_port=admin_port))
+
+
+def _abandon(error: BaseException | None) -> NoReturn:
+    """End at once: after a flush that failed, nothing that is still written can be trusted."""
+    sys.stdout.flush()
+    sys.stderr.write(f"Error: {error}\n")
+    sys.stderr.flush()
+    os._exit(DISK_FAILED)
 
 
 def _notify(state: str) -> None:

@@ -6,8 +6,9 @@ import asyncio
 import base64
 import binascii
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -15,19 +16,32 @@ from attrs import asdict, evolve, frozen
 
 from elaaoms import reconcile, redact
 from elaaoms.archive import Archive, Archived
+from elaaoms.audit import AuditTrail, Entry
 from elaaoms.calls import CallStore
 from elaaoms.database import Database, Transaction
 from elaaoms.directory import Directory, Identified
-from elaaoms.errors import ElaaomsError, NotFound, ServiceRejected, StorageFailed, Unreadable
+from elaaoms.errors import (
+    ElaaomsError,
+    NotFound,
+    ServiceRejected,
+    StorageFailed,
+    StorageUnavailable,
+    Unreadable,
+)
 from elaaoms.extract import Extractor
 from elaaoms.extract.evidence import to_the_model
 from elaaoms.greeting import Style, prepare
 from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State
-from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Fact, Heard, MemoryStore, owner_of
+from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Fact, Heard, MemoryStore, Scrubbed, is_caller, owner_of
 from elaaoms.webhooks import AUDIO, Collected, Conversation, Event, Scanner, parse_event
 
 REMEMBER = "remember"  # extract memories from a call
 AUDIO_FILE = "audio"  # decode a call's audio
+
+HOUR_S = 3600.0
+RECORD_S = 5.0  # how long a sender waits for the database once the body is safe
+MOST_WAITING = 10_000  # bodies remembered as safe but not recorded; more are found by a scan
+SCAN_PAUSE_S = 0.005  # between two slices of the archive, for everybody else
 
 _BASE64_STEP = 1 << 16  # characters decoded at a time; a multiple of four
 
@@ -67,10 +81,12 @@ class Ingest:
         queue: JobQueue,
         directory: Directory,
         extractor: Extractor,
+        audit: AuditTrail,
         *,
         policy: reconcile.Policy,
         privacy: redact.Policy,
         style: Style,
+        calls_per_hour: int,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
@@ -80,11 +96,19 @@ class Ingest:
         self._queue = queue
         self._directory = directory
         self._extractor = extractor
+        self._audit = audit
+        self._calls_per_hour = calls_per_hour
         self._reconcile = partial(reconcile.learn, policy=policy)
         self._privacy = privacy
         self._style = style
         self._clock = clock
-        self.behind = False  # archived bodies wait for their rows
+        self._waiting: dict[str, None] = {}  # paths of bodies that are safe and wait for their rows
+        self._scan = False  # whether more wait than we remember
+
+    @property
+    def behind(self) -> bool:
+        """Whether archived bodies wait for their rows."""
+        return bool(self._waiting) or self._scan
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Job], Any]]:
@@ -96,15 +120,16 @@ class Ingest:
     async def take(self, archived: Archived) -> Accepted:
         """`accept` for a sender who waits: the body is safe, so a database that refuses is no reason to.
 
-        The row follows when the database takes writes again (`behind` until then, `adopt` mends it).
+        The row follows when the database takes writes again (`behind` until then, `catch_up` mends it).
         """
         try:
-            return await self.accept(archived)
+            async with asyncio.timeout(RECORD_S):
+                return await self.accept(archived)
         except StorageFailed:
             raise
-        except ElaaomsError as error:
-            log.error("an archived call is not recorded yet: %s", error)
-            self.behind = True
+        except (ElaaomsError, TimeoutError) as error:
+            log.error("an archived call is not recorded yet: %s", str(error) or "the database is too slow")
+            self._remember_to_record(archived.path)
             event = archived.event
             return Accepted(
                 conversation_id=event.conversation_id if event else None,
@@ -141,12 +166,17 @@ class Ingest:
         owner = owner_of(who.caller if who else None, event.conversation_id)
 
         def transaction(tx: Transaction) -> tuple[Accepted, bool]:
+            not_before = self._turn(tx, talk, who, owner, now)
             recorded = self._calls.record(tx, archived, now=now)
             job_id = recorded.job_id
             if recorded.newest:
                 if talk is not None:
                     job = NewJob(
-                        kind=REMEMBER, args={"path": archived.path}, lock=owner, unique_key=archived.sha256
+                        kind=REMEMBER,
+                        args={"path": archived.path},
+                        lock=owner,
+                        unique_key=archived.sha256,
+                        not_before=not_before,
                     )
                     job_id = self._queue.enqueue(tx, job, now=now)
                 elif event.type == AUDIO:
@@ -183,16 +213,70 @@ class Ingest:
         if own:
             self._calls.own_numbers_seen(tx, own)
 
-    async def adopt(self) -> int:
-        """Record bodies that were archived but never committed: after a crash, or while the database refused."""
-        self.behind = False
-        known = await self._calls.recorded()
-        found = await asyncio.to_thread(
-            lambda: [path for path, _ in self._archive.bodies() if path not in known]
-        )
-        for path in sorted(found):
-            await self.accept(await asyncio.to_thread(self._archive.adopt, path))
-        return len(found)
+    def _turn(
+        self, tx: Transaction, talk: Conversation | None, who: Identified | None, owner: str, now: float
+    ) -> float:
+        """When a call may be processed: a caller who rings too often is flagged and takes one turn at a time."""
+        if talk is None or who is None or not self._calls_per_hour or talk.started_at <= now - HOUR_S:
+            return 0.0
+        most = self._calls_per_hour
+        if self._calls.recent(tx, who.caller, since=now - HOUR_S, most=most) < most:
+            return 0.0
+        if self._calls.flag(tx, who.caller, now=now):
+            log.warning("%s rings more than %d times an hour and has to wait", who.caller, most)
+        return max(now, self._queue.last_due(tx, owner) or now) + HOUR_S / most
+
+    def _remember_to_record(self, path: str) -> None:
+        if len(self._waiting) < MOST_WAITING:
+            self._waiting[path] = None
+        else:
+            self._scan = True
+
+    def look_again(self) -> None:
+        """The archive was not looked through to its end."""
+        self._scan = True
+
+    async def catch_up(self) -> int:
+        """Record the bodies that came while the database refused; how many."""
+        if self._scan:
+            self._scan = False
+            try:
+                return await self.adopt()
+            except ElaaomsError:
+                self._scan = True
+                raise
+        waiting = list(self._waiting)
+        for path in waiting:
+            await self._adopt(path)
+            self._waiting.pop(path, None)
+        return len(waiting)
+
+    async def adopt(self, progress: Callable[[int, int], None] = lambda seen, found: None) -> int:
+        """Record bodies that were archived but never committed: after a crash, or for a fresh database.
+
+        The archive is looked through in slices, in bounded memory and beside everything else; a body
+        that was placed after the look began belongs to a delivery that records it itself.
+        """
+        begun = time.time()
+        seen = found = 0
+        with closing(self._archive.bodies()) as slices:
+            while paths := await asyncio.to_thread(next, slices, None):
+                missing = await self._calls.unrecorded(paths)
+                old = [path for path in missing if self._archive.placed_at(path) < begun]
+                found += sum(await asyncio.gather(*map(self._adopt, old)))
+                seen += len(paths)
+                progress(seen, found)
+                await asyncio.sleep(SCAN_PAUSE_S)
+        return found
+
+    async def _adopt(self, path: str) -> bool:
+        try:
+            archived = await asyncio.to_thread(self._archive.adopt, path)
+        except StorageUnavailable as error:  # one file that cannot be read keeps no other waiting
+            log.error("an archived body cannot be read: %s", error)
+            return False
+        await self.accept(archived)
+        return True
 
     # -- a call is remembered ---------------------------------------------------------
 
@@ -218,12 +302,23 @@ class Ingest:
         heard = [_heard(talk, self._redacted(fact), heard_at, arrived_at) for fact in extraction.facts]
         dropped = [asdict(entry) | {"content": self._hide(entry.content)} for entry in extraction.dropped]
         owner = owner_of(who.caller if who else None, talk.conversation_id)
+        replaced = await self._replaced(event)
 
         def write(tx: Transaction) -> None:
             self._introduce(tx, who, self._directory.own_numbers(talk), heard_at)
-            self._memories.learn(
+            changed = self._memories.learn(
                 tx, heard, owner=owner, conversation_id=talk.conversation_id, reconcile=self._reconcile
             )
+            if replaced:
+                details = {"bodies_before": replaced, "facts": len(heard), "changed": changed > 0}
+                entry = Entry(
+                    at=now,
+                    actor=f"job {job.id}",
+                    action="call.replaced",
+                    subjects=(talk.conversation_id, *((who.caller,) if who else ())),
+                    details=details,
+                )
+                self._audit.note(tx, entry)
             outcome = "completed" if heard else "nothing"
             self._calls.settle(tx, talk.conversation_id, outcome=outcome, dropped=dropped)
             if who is not None:
@@ -259,6 +354,13 @@ class Ingest:
             for row in await self._calls.events(event.conversation_id)
         )
 
+    async def _replaced(self, event: Event) -> int:
+        """How many earlier bodies of this conversation this one takes the place of."""
+        rows = await self._calls.events(event.conversation_id)
+        return sum(
+            row["event_timestamp"] < event.event_timestamp for row in rows if row["type"] == event.type
+        )
+
     def _prepare(self, tx: Transaction, caller: str, now: float) -> None:
         """Compose what the caller's next call will be given."""
         memories = self._memories.of_owner(tx, caller)
@@ -289,6 +391,52 @@ class Ingest:
             return new
 
         return await self._database.write(transaction)
+
+    async def restate(self, who: Identified, heard: Sequence[Heard]) -> int:
+        """Remember again what an operator said before the database was lost; how much of it is new."""
+
+        def transaction(tx: Transaction) -> int:
+            self._calls.meet(tx, who.caller, who.address, now=heard[0].heard_at)
+            new = self._memories.learn(
+                tx, heard, owner=who.caller, conversation_id=None, reconcile=self._reconcile
+            )
+            self._prepare(tx, who.caller, self._clock())
+            return new
+
+        return await self._database.write(transaction)
+
+    async def scrub(self, *, pause_s: float = 0.05) -> Scrubbed:
+        """Look at every fact and memory; what is damaged is worked out again from what it rests on."""
+        found = await self._memories.scrub(pause_s=pause_s)
+        for owner in sorted(found.owners):
+            await self._database.write(partial(self._work_out, owner))
+        for conversation_id in sorted(found.conversations):
+            await self._read_again(conversation_id)
+        if found.owners or found.conversations or found.lost:
+            log.critical(
+                "some of %d rows are damaged: %d callers and %d calls are worked out again, %d facts are lost",
+                found.rows,
+                len(found.owners),
+                len(found.conversations),
+                found.lost,
+            )
+        return found
+
+    def _work_out(self, owner: str, tx: Transaction) -> None:
+        self._memories.rebuild(tx, owner, self._reconcile)
+        if is_caller(owner):
+            self._prepare(tx, owner, self._clock())
+
+    async def _read_again(self, conversation_id: str) -> None:
+        rows = [row for row in await self._calls.events(conversation_id) if row["type"] != AUDIO]
+        if not rows:
+            return
+        newest = max(rows, key=lambda row: float(row["event_timestamp"]))
+        now = self._clock()
+        owner = owner_of((await self._calls.get(conversation_id)).caller, conversation_id)
+        job = NewJob(kind=REMEMBER, args={"path": newest["path"]}, lock=owner, unique_key=newest["sha256"])
+        await self._database.write(lambda tx: self._queue.enqueue(tx, job, now=now))
+        self._queue.announce()
 
     # -- audio ----------------------------------------------------------------------
 

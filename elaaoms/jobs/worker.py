@@ -74,6 +74,10 @@ class Worker:
                 for task in late:
                     task.cancel()
 
+    def hurry(self) -> None:
+        """Do not wait for the jobs that run when told to stop: what they would write has no place any more."""
+        self._grace_s = 0.0
+
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._queue.announce()

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
+import logging
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import date
+from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from attrs import asdict, evolve
 
 from elaaoms.database import Database, Row, Transaction
-from elaaoms.errors import NotFound
+from elaaoms.errors import NotFound, StorageUnavailable
 from elaaoms.memory import (
     Category,
     Evidence,
@@ -21,6 +29,7 @@ from elaaoms.memory import (
     Reconcile,
     Relation,
     Revision,
+    Scrubbed,
     Status,
 )
 
@@ -29,14 +38,20 @@ _HEARD = ("key", "source", "conversation_id", "agent_id", "heard_at", "arrived_a
 _MEMORY = tuple(field.name for field in Memory.__attrs_attrs__)
 _IN_ORDER = "ORDER BY heard_at, arrived_at, id"
 
+_SEALED = {"facts": ("owner", *_HEARD, *_FACT), "memories": _MEMORY}
+_SLICE = 200  # rows that a scrub looks at before it pauses
+
 _INSERT_FACT = (
-    f"INSERT INTO facts (owner, {', '.join((*_HEARD, *_FACT))})"
-    f" VALUES (:owner, {', '.join(f':{name}' for name in (*_HEARD, *_FACT))})"
+    f"INSERT INTO facts ({', '.join(_SEALED['facts'])}, seal)"
+    f" VALUES ({', '.join(f':{name}' for name in _SEALED['facts'])}, :seal)"
 )
 _SAVE_MEMORY = (
-    f"INSERT INTO memories ({', '.join(_MEMORY)}) VALUES ({', '.join(f':{name}' for name in _MEMORY)})"
-    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _MEMORY[1:])}"
+    f"INSERT INTO memories ({', '.join(_MEMORY)}, seal) VALUES ({', '.join(f':{name}' for name in _MEMORY)}, :seal)"
+    " ON CONFLICT (id) DO UPDATE SET"
+    f" {', '.join(f'{name} = excluded.{name}' for name in (*_MEMORY[1:], 'seal'))}"
 )
+
+log = logging.getLogger("elaaoms.memory")
 
 
 class SQLiteMemoryStore:
@@ -44,6 +59,7 @@ class SQLiteMemoryStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.damaged = 0
 
     # -- within a transaction ---------------------------------------------------
 
@@ -66,14 +82,19 @@ class SQLiteMemoryStore:
                 "SELECT * FROM facts WHERE conversation_id = ?", (conversation_id,)
             ).fetchall()
             past = {row["owner"] for row in before}
-            if past <= {owner} and {_heard(row) for row in before} == set(new):
+            sound = all(_is_sound(row, "facts") for row in before)
+            if sound and past <= {owner} and {_heard(row) for row in before} == set(new):
                 return 0
             transaction.execute("DELETE FROM facts WHERE conversation_id = ?", (conversation_id,))
-        transaction.executemany(_INSERT_FACT, [_fact_values(owner, fact) for fact in new])
+        transaction.executemany(_INSERT_FACT, [_sealed(_fact_values(owner, fact), "facts") for fact in new])
         for other in past - {owner}:  # the call turned out to be somebody else's
-            self._rebuild(transaction, other, reconcile)
-        if owner in past or self._something_later(transaction, owner, new):
-            self._rebuild(transaction, owner, reconcile)
+            self.rebuild(transaction, other, reconcile)
+        if (
+            owner in past
+            or self._something_later(transaction, owner, new)
+            or self._is_damaged(transaction, owner)
+        ):
+            self.rebuild(transaction, owner, reconcile)
         elif new:
             self._save(transaction, reconcile(new, self.of_owner(transaction, owner), owner))
         return len(new)
@@ -93,11 +114,16 @@ class SQLiteMemoryStore:
         ).fetchone()
         return row is not None
 
-    def _rebuild(self, transaction: Transaction, owner: str, reconcile: Reconcile) -> None:
-        """Work an owner's memories out again from every fact; what the operator decided stays."""
-        old = {memory.id: memory for memory in self.of_owner(transaction, owner)}
-        rows = transaction.execute(f"SELECT * FROM facts WHERE owner = ? {_IN_ORDER}", (owner,))
-        revision = reconcile([_heard(row) for row in rows], (), owner)
+    def _is_damaged(self, transaction: Transaction, owner: str) -> bool:
+        rows = transaction.execute("SELECT * FROM memories WHERE owner = ?", (owner,))
+        return not all(_is_sound(row, "memories") for row in rows)
+
+    def rebuild(self, transaction: Transaction, owner: str, reconcile: Reconcile) -> None:
+        # What was decided counts also where a bit of the words has flipped.
+        decided = transaction.execute("SELECT id, status, pinned FROM memories WHERE owner = ?", (owner,))
+        old = {row["id"]: row for row in decided.fetchall()}
+        rows = transaction.execute(f"SELECT * FROM facts WHERE owner = ? {_IN_ORDER}", (owner,)).fetchall()
+        revision = reconcile([_heard(row) for row in self._sound(rows, "facts")], (), owner)
         transaction.execute("DELETE FROM memories WHERE owner = ?", (owner,))
         kept = tuple(
             _as_decided(memory, old[memory.id]) if memory.id in old else memory
@@ -106,7 +132,8 @@ class SQLiteMemoryStore:
         self._save(transaction, evolve(revision, memories=kept))
 
     def _save(self, transaction: Transaction, revision: Revision) -> None:
-        transaction.executemany(_SAVE_MEMORY, [_memory_values(memory) for memory in revision.memories])
+        values = [_sealed(_memory_values(memory), "memories") for memory in revision.memories]
+        transaction.executemany(_SAVE_MEMORY, values)
         transaction.executemany(
             "UPDATE facts SET memory = ?, effect = ? WHERE key = ?",
             [(memory, effect, key) for key, (memory, effect) in revision.effects.items()],
@@ -115,8 +142,16 @@ class SQLiteMemoryStore:
     def of_owner(self, transaction: Transaction, owner: str) -> list[Memory]:
         rows = transaction.execute(
             "SELECT * FROM memories WHERE owner = ? ORDER BY first_heard, rowid", (owner,)
-        )
-        return [_memory(row) for row in rows]
+        ).fetchall()
+        return [_memory(row) for row in self._sound(rows, "memories")]
+
+    def _sound(self, rows: Sequence[Row], table: str) -> list[Row]:
+        """The rows that are as they were written; the others are nobody's to hear."""
+        sound = [row for row in rows if _is_sound(row, table)]
+        if len(sound) < len(rows):
+            self.damaged += len(rows) - len(sound)
+            log.critical("%d rows of %s are not as they were written", len(rows) - len(sound), table)
+        return sound
 
     def prepare(self, transaction: Transaction, caller: str, prepared: Mapping[str, Prepared]) -> None:
         transaction.execute("DELETE FROM greetings WHERE caller = ?", (caller,))
@@ -155,12 +190,14 @@ class SQLiteMemoryStore:
             "SELECT * FROM memories WHERE owner = ? AND status = 'active' ORDER BY first_heard, rowid",
             (caller,),
         )
-        return [_memory(row) for row in rows]
+        return [_memory(row) for row in self._sound(rows, "memories")]
 
     async def get(self, memory_id: str) -> Memory:
         rows = await self._database.fetch("SELECT * FROM memories WHERE id = ?", (memory_id,))
         if not rows:
             raise NotFound(f"there is no memory {memory_id}")
+        if not self._sound(rows, "memories"):
+            raise StorageUnavailable(f"memory {memory_id} is damaged and will be worked out again")
         return _memory(rows[0])
 
     async def page(
@@ -200,7 +237,7 @@ class SQLiteMemoryStore:
             " ORDER BY first_heard DESC, id DESC LIMIT :limit",
             parameters,
         )
-        return [_memory(row) for row in rows]
+        return [_memory(row) for row in self._sound(rows, "memories")]
 
     async def evidence(self, memory_ids: Sequence[str]) -> Mapping[str, list[Evidence]]:
         found: dict[str, list[Evidence]] = {memory: [] for memory in memory_ids}
@@ -213,19 +250,99 @@ class SQLiteMemoryStore:
             found[row["memory"]].append(Evidence(**dict(row)))
         return found
 
+    async def scrub(self, *, pause_s: float) -> Scrubbed:
+        rows, lost = 0, 0
+        owners: set[str] = set()
+        conversations: set[str] = set()
+        for table in _SEALED:
+            after = 0
+            while page := await self._database.fetch(
+                f"SELECT rowid AS number, * FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {_SLICE}",
+                (after,),
+            ):
+                after, rows = page[-1]["number"], rows + len(page)
+                for row in await asyncio.to_thread(_unsound, page, table):
+                    if table == "memories":
+                        owners.add(row["owner"])
+                    elif row["source"] == "call" and row["conversation_id"]:
+                        conversations.add(row["conversation_id"])
+                    else:
+                        lost += 1
+                if bare := [row for row in page if row["seal"] is None]:
+                    await self._database.write(partial(_seal_all, table, bare))
+                await asyncio.sleep(pause_s)
+        self.damaged = lost
+        return Scrubbed(
+            rows=rows, owners=frozenset(owners), conversations=frozenset(conversations), lost=lost
+        )
+
     async def count(self) -> Mapping[str, int]:
         rows = await self._database.fetch("SELECT status, count(*) AS n FROM memories GROUP BY status")
         return {status.value: 0 for status in Status} | {row["status"]: row["n"] for row in rows}
 
 
-def _as_decided(new: Memory, old: Memory) -> Memory:
-    forgotten = old.status is Status.FORGOTTEN
+def _seal(values: Mapping[str, Any] | Row, table: str) -> str:
+    """SHA-256 over a row's values. Empty ones are left out, so that a column which is added later and
+    empty breaks no seal; numbers are what SQLite makes of them."""
+    told = {
+        name: float(value) if isinstance(value, int | float) else value
+        for name in _SEALED[table]
+        if (value := values[name]) not in (None, "", 0, "[]")
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _sealed(values: dict[str, Any], table: str) -> dict[str, Any]:
+    return values | {"seal": _seal(values, table)}
+
+
+def _is_sound(row: Row, table: str) -> bool:
+    try:
+        return row["seal"] is None or row["seal"] == _seal(row, table)
+    except (TypeError, ValueError):  # not even of the kind that was written
+        return False
+
+
+def _unsound(rows: Sequence[Row], table: str) -> list[Row]:
+    return [row for row in rows if not _is_sound(row, table)]
+
+
+def _seal_all(table: str, rows: Sequence[Row], transaction: Transaction) -> None:
+    transaction.executemany(
+        f"UPDATE {table} SET seal = ? WHERE rowid = ? AND seal IS NULL",
+        [(_seal(row, table), row["number"]) for row in rows],
+    )
+
+
+def _as_decided(new: Memory, old: Row) -> Memory:
+    forgotten = old["status"] == Status.FORGOTTEN
     return evolve(
         new,
-        pinned=old.pinned,
-        status=old.status if forgotten else new.status,
+        pinned=bool(old["pinned"]),
+        status=Status.FORGOTTEN if forgotten else new.status,
         superseded_by=None if forgotten else new.superseded_by,
     )
+
+
+def salvaged(path: Path) -> list[tuple[str, Heard]]:
+    """What operators said, from a database that was set aside, as far as it can be read: (address, fact).
+
+    Everything else stands in the archive.
+    """
+    found = []
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        try:
+            rows = connection.execute(
+                "SELECT callers.address, facts.* FROM facts JOIN callers ON callers.caller = facts.owner"
+                " WHERE facts.source = 'operator'"
+            )
+            for row in rows:
+                if "seal" not in row.keys() or _is_sound(row, "facts"):  # noqa: SIM118 - a Row is no mapping
+                    found.append((row["address"], _heard(row)))
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            log.error("%s cannot be read further: %s", path.name, error)
+    return found
 
 
 def _fact_values(owner: str, heard: Heard) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from aiohttp import ClientPayloadError, web
@@ -17,6 +18,7 @@ from attrs import frozen
 
 from elaaoms import __version__, logs
 from elaaoms.archive import Archive
+from elaaoms.audit import AuditTrail
 from elaaoms.budget import Budget
 from elaaoms.calls import CallStore
 from elaaoms.config import Config
@@ -86,6 +88,8 @@ class Services:
     extractor: Extractor
     budget: Budget
     recall: Recall
+    audit: AuditTrail
+    aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
 
