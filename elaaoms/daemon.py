@@ -9,11 +9,13 @@ import json
 import logging
 import os
 import secrets as random
+import shutil
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -25,25 +27,27 @@ from aiohttp import web
 from attrs import asdict, evolve, frozen
 
 from elaaoms import redact
-from elaaoms.archive import Archive
+from elaaoms.archive import Archive, disk_errors
 from elaaoms.audit import SQLiteAuditTrail
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import CHECKED_AT_START, Database, set_aside
-from elaaoms.directory import Directory
+from elaaoms.directory import Directory, Identified
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
 from elaaoms.extract.model import Model
 from elaaoms.greeting import Style
+from elaaoms.identity import Address
 from elaaoms.ingest import Ingest
 from elaaoms.jobs import Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
-from elaaoms.memory.sqlite import SQLiteMemoryStore
+from elaaoms.memory import Heard, Scrubbed
+from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
@@ -57,6 +61,7 @@ ADOPT_S = 1.0  # how long a start looks for bodies without a row before it serve
 CATCH_UP_S = 2.0  # between two attempts to record what came while the database refused
 LAST_WORDS_S = 0.2  # for answers on their way when the disk failed
 PRUNE_EVERY_S = 3600.0
+SCRUB_FIRST_S = 60.0  # after a start
 DAY_S = 86400.0
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
@@ -95,6 +100,7 @@ async def running(
             await asyncio.wait(meanwhile, timeout=ADOPT_S)
             group.create_task(_work(services, stop), name="worker")
             meanwhile.append(group.create_task(_tidy(services), name="tidy"))
+            meanwhile.append(group.create_task(_scrub(services), name="scrub"))
             try:
                 at = config.server
                 async with (
@@ -343,6 +349,19 @@ async def _tidy(services: Services) -> None:
         await asyncio.sleep(CATCH_UP_S)
 
 
+async def _scrub(services: Services) -> None:
+    """Compare every fact and memory with its seal, once a day and soon after a start."""
+    await asyncio.sleep(SCRUB_FIRST_S)
+    while True:
+        try:
+            await services.ingest.scrub()
+        except StorageFailed as error:
+            services.fatal(error)
+        except ElaaomsError as error:
+            log.warning("the rows cannot be compared with their seals now: %s", error)
+        await asyncio.sleep(DAY_S)
+
+
 @asynccontextmanager
 async def _listening(
     services: Services, routes: tuple[Route, ...], host: str, port: int, setting: str
@@ -374,6 +393,103 @@ async def _listening(
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+# -- after a loss ----------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Recovered:
+    """What `recover` brought back; `jobs` by state, of which the available ones are left to the daemon."""
+
+    adopted: int
+    statements: int
+    scrubbed: Scrubbed
+    jobs: Mapping[str, int]
+
+
+async def recover(
+    config: Config, secrets: Secrets, *, backup: Path | None, progress: Callable[[str], None]
+) -> Recovered:
+    """Rebuild calls and memories from the archived payloads, beside what a backup or the database still has.
+
+    Bodies without a row get one, what operators said is read from databases that were set aside, every
+    row is compared with its seal, and the jobs that follow are run.
+    """
+    fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    mend = partial(_restored, backup) if backup is not None else _mended
+    async with _opened(config, secrets, fatal, time.time, mend) as (services, _):
+        await services.queue.rescue(now=services.clock())
+        ingest, directory = services.ingest, services.directory
+        adopted = await ingest.adopt(
+            lambda seen, found: progress(f"{seen} archived bodies, {found} were not recorded")
+        )
+        statements = 0
+        for path in set_aside_before(config.data):
+            said: dict[Identified, list[Heard]] = defaultdict(list)
+            for text, heard in await asyncio.to_thread(salvaged, path):
+                kind, _, value = text.partition(":")
+                address = Address(kind, value)
+                said[Identified(directory.key(address), address)].append(heard)
+            for who, heards in said.items():
+                statements += await ingest.restate(who, heards)
+            await asyncio.to_thread(_looked_at, path)
+        scrubbed = await ingest.scrub(pause_s=0.0)
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(services.worker.run(stop), name="worker")
+            while due := await _due(services):
+                progress(f"{due} calls are still to be read")
+                await asyncio.sleep(0.2)
+            stop.set()
+        counts = await services.queue.counts()
+    return Recovered(adopted=adopted, statements=statements, scrubbed=scrubbed, jobs=counts)
+
+
+async def _due(services: Services) -> int:
+    """How many jobs run or could run now; the others wait for their time, or for one that does."""
+    counts = await services.queue.counts()
+    oldest = await services.queue.oldest_due()
+    ready = oldest is not None and oldest <= services.clock()
+    return counts["available"] + counts["running"] if ready or counts["running"] else 0
+
+
+@asynccontextmanager
+async def _restored(backup: Path, path: Path) -> AsyncIterator[Database]:
+    """A copy of the backup in the place of the database, which is set aside."""
+    partial_copy = path.with_name("restored.part")
+    try:
+        await asyncio.to_thread(shutil.copyfile, backup, partial_copy)
+    except OSError as error:
+        raise ElaaomsError(f"{backup} cannot be copied: {os.strerror(error.errno or 0)}") from error
+    async with Database.open(partial_copy):  # raises for a copy that is damaged, and leaves no WAL beside it
+        pass
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    await asyncio.to_thread(set_aside, path, stamp=stamp)
+    await asyncio.to_thread(_into_place, partial_copy, path)
+    async with Database.open(path) as database:
+        yield database
+
+
+def _into_place(source: Path, target: Path) -> None:
+    with disk_errors():
+        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        source.rename(target)
+        _sync(target.parent)
+
+
+def _looked_at(path: Path) -> None:
+    """Keep a damaged database under a name that nobody is warned of any more."""
+    with disk_errors():
+        for suffix in ("-wal", "-shm", ""):
+            old = path.with_name(path.name + suffix)
+            if old.exists():
+                old.rename(old.with_name(old.name.replace(".damaged-", ".recovered-")))
+        _sync(path.parent)
 
 
 # -- the data directory --------------------------------------------------------------------
@@ -465,7 +581,11 @@ def _keep(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
