@@ -6,10 +6,9 @@ import asyncio
 import errno
 import hashlib
 import os
-import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -27,7 +26,6 @@ WHOLE = 1 << 20  # bytes; a larger body is scanned before it is read whole
 PIECE = 1 << 16  # bytes read at a time
 HELD = "held"
 LEAST_FREE = 1 << 20  # bytes, also when no reserve is configured
-_HELD_NAME = re.compile(r"[0-9a-f]{64}\.json")
 _SUFFIX = {TRANSCRIPTION: "transcription", AUDIO: "audio", FAILURE: "failure"}
 
 
@@ -48,9 +46,10 @@ class Archived:
 class Incoming:
     """A body on its way in: a temporary file that is filled piece by piece."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int, expected: int) -> None:
         self.path = path
         self.size = 0
+        self.expected = expected
         self._descriptor = descriptor
         self._digest = hashlib.sha256()
 
@@ -88,10 +87,15 @@ class Archive:
     `{id}_transcription.json`; a later, different one stands beside it with its digest in the name.
     """
 
-    def __init__(self, root: Path, *, reserve: int) -> None:
+    def __init__(
+        self, root: Path, *, reserve: int, most_bodies: int = 512, most_bytes: int = 1 << 31
+    ) -> None:
         self.root = root
         self.incoming = root.parent / "incoming"
         self._reserve = reserve
+        self._most_bodies = most_bodies
+        self._most_bytes = most_bytes
+        self._arriving: set[Incoming] = set()
         self._places: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def prepare(self) -> None:
@@ -113,22 +117,45 @@ class Archive:
         """Raise StorageUnavailable rather than eat into the reserve.
 
         A large body, whose signature is checked only at its end, must leave the reserve twice, so that
-        forged ones cannot take the room of ordinary calls.
+        forged ones cannot take the room of ordinary calls. What others announced and have not sent yet
+        is as good as taken.
         """
-        if self.free_bytes() < max(self._reserve * (1 + large), LEAST_FREE) + wanted:
+        announced = sum(max(0, body.expected - body.size) for body in self._arriving)
+        if self.free_bytes() < max(self._reserve * (1 + large), LEAST_FREE) + announced + wanted:
             raise StorageUnavailable("the disk is almost full")
 
+    def probe(self) -> None:
+        """Raise what a body that came now would meet: a full or read-only disk, no descriptor left."""
+        self.check_space(0)
+        with self.receive() as incoming:
+            incoming.write(b"\0")
+
     @contextmanager
-    def receive(self) -> Iterator[Incoming]:
-        """A new temporary file; it is gone afterwards unless `keep` moved it."""
+    def receive(self, expected: int = 0) -> Iterator[Incoming]:
+        """A new temporary file; it is gone afterwards unless `keep` moved it.
+
+        `expected` is the announced size in bytes. Bodies whose signatures are not checked yet share a
+        bounded room: above it StorageUnavailable asks the next one to come again soon.
+        """
+        arriving = sum(max(body.expected, body.size) for body in self._arriving)
+        if len(self._arriving) >= self._most_bodies or arriving + expected > self._most_bytes:
+            raise StorageUnavailable("too many calls arrive at once", retry_after=5.0)
         path = self.incoming / f"{uuid.uuid4().hex}.part"
         with disk_errors():
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-            incoming = Incoming(path, os.open(path, flags, 0o600))
+            incoming = Incoming(path, os.open(path, flags, 0o600), expected)
+        self._arriving.add(incoming)
         try:
             yield incoming
         finally:
+            self._arriving.discard(incoming)
             incoming.close()
+
+    def room_for(self, incoming: Incoming) -> None:
+        """Raise StorageUnavailable when a body that announced no size outgrows the room that is shared."""
+        if sum(max(body.expected, body.size) for body in self._arriving) > self._most_bytes:
+            raise StorageUnavailable("too many calls arrive at once", retry_after=5.0)
+        self.check_space(0, large=True)
 
     async def keep(self, incoming: Incoming, check: Callable[[Event, int], None]) -> Archived:
         """Flush a complete body and move it to its place; durable when this returns.
@@ -220,8 +247,9 @@ class Archive:
             _sync_directory(self.root)
         return count
 
-    def bodies(self) -> Iterator[tuple[str, bool]]:
-        """All archived bodies as (path, held), for the start-up scan that adopts what has no row."""
+    def bodies(self, size: int = 256) -> Generator[list[str], None, None]:
+        """The paths of all archived bodies in slices of about `size`, for whoever looks for missing rows."""
+        found: list[str] = []
         with disk_errors(), os.scandir(self.root) as folders:
             for folder in folders:
                 if not folder.is_dir(follow_symlinks=False):
@@ -229,7 +257,17 @@ class Archive:
                 with os.scandir(folder.path) as files:
                     for file in files:
                         if file.name.endswith(".json") and file.is_file(follow_symlinks=False):
-                            yield f"{folder.name}/{file.name}", bool(_HELD_NAME.fullmatch(file.name))
+                            found.append(f"{folder.name}/{file.name}")
+                        if len(found) >= size:
+                            yield found
+                            found = []
+        if found:
+            yield found
+
+    def placed_at(self, path: str) -> float:
+        """When a body came to its place, in unix seconds of the file system."""
+        with disk_errors():
+            return (self.root / path).stat().st_ctime
 
     def adopt(self, path: str) -> Archived:
         """Describe a body that is in its place already, for a row that was never committed."""

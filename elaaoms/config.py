@@ -181,6 +181,9 @@ class Server:
     )
     max_transcript_mb: int = _setting(16, "Largest transcript taken, in MiB", _Between(1, 1024))
     max_audio_mb: int = _setting(256, "Largest recording taken, in MiB", _Between(1, 4096))
+    head_timeout_s: float = _setting(
+        10, "How long a request's head may take to arrive, in seconds", _Between(0.1, 3600)
+    )
     body_timeout_s: float = _setting(
         60, "How long a request's body may take to arrive, in seconds", _Between(0.1, 3600)
     )
@@ -407,6 +410,25 @@ class Storage:
 
 
 @frozen(kw_only=True)
+class Limits:
+    """`[limits]`: how much at once; what is above gets 503 with Retry-After and comes again."""
+
+    connections: int = _setting(1024, "Open connections of a listener", _Between(1, 65_536))
+    bodies: int = _setting(512, "Calls that arrive at the same time", _Between(1, 65_536))
+    bodies_mb: int = _setting(
+        2048,
+        "Room on the disk for what is arriving, whose signatures are not checked yet, in MiB",
+        _Between(1, 1_048_576),
+    )
+    calls_per_hour: int = _setting(
+        1000,
+        "Calls of one caller in an hour; more flag the caller and wait for their turn, none is dropped; "
+        "0 is no limit",
+        _Between(0, 1_000_000),
+    )
+
+
+@frozen(kw_only=True)
 class Logging:
     """`[logging]`: what is written to stderr."""
 
@@ -437,6 +459,9 @@ class Config:
         metadata={"comment": "Secrets in calls; the archived payload stays as it was received."},
     )
     storage: Storage = field(factory=Storage, metadata={"comment": "The disk."})
+    limits: Limits = field(
+        factory=Limits, metadata={"comment": "How much at once; what is above is asked to come again."}
+    )
     logging: Logging = field(factory=Logging, metadata={"comment": "What is written to stderr."})
     folder: Path = field(factory=Path, eq=False)
 
@@ -462,7 +487,6 @@ RESERVED: Mapping[str, Any] = {
     "elevenlabs.api_url": "https://api.elevenlabs.io",
     "elevenlabs.agent_profile_ttl_hours": 24,
     "elevenlabs.reconcile_minutes": 60,
-    "limits": {},
     "security": {},
     "alerts": {},
 }

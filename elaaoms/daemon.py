@@ -9,48 +9,65 @@ import json
 import logging
 import os
 import secrets as random
+import shutil
 import signal
 import socket
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NoReturn, cast
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from attrs import evolve, frozen
 
-from elaaoms.archive import Archive
+from elaaoms.archive import Archive, disk_errors
+from elaaoms.audit import SQLiteAuditTrail
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
-from elaaoms.database import Database
-from elaaoms.directory import Directory
+from elaaoms.database import CHECKED_AT_START, Database, set_aside
+from elaaoms.directory import Directory, Identified
 from elaaoms.erasure import Eraser
-from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed, Unreadable
+from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
 from elaaoms.extract.model import Model
 from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style
+from elaaoms.identity import Address
 from elaaoms.ingest import Ingest
 from elaaoms.jobs import Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
-from elaaoms.memory.sqlite import SQLiteMemoryStore
+from elaaoms.memory import Heard, Scrubbed
+from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
-from elaaoms.server import ADMIN, PUBLIC, Services, make_app
+from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
+from elaaoms.server.connections import Listener, most_connections
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
+CUT_OFF_S = 1.0  # for requests that did not end by then
 KEEP_ALIVE_S = 30.0
-TIDY_EVERY_S = 60.0
+ADOPT_S = 1.0  # how long a start looks for bodies without a row before it serves; then it looks meanwhile
+CATCH_UP_S = 2.0  # between two attempts to record what came while the database refused
+LAST_WORDS_S = 0.2  # for answers on their way when the disk failed
 PRUNE_EVERY_S = 3600.0
+SCRUB_FIRST_S = 60.0  # after a start
 DAY_S = 86400.0
 MIB = 1 << 20
+THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
+SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
+DISK_FAILED = 74  # sysexits(3)
 
 log = logging.getLogger("elaaoms.daemon")
 
@@ -67,32 +84,36 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    config: Config, secrets: Secrets, *, clock: Callable[[], float] = time.time
+    config: Config, secrets: Secrets, *, clock: Callable[[], float] = time.time, damaged: bool = False
 ) -> AsyncIterator[Running]:
-    """A complete daemon in this event loop, until the block ends; then it drains."""
+    """A complete daemon in this event loop, until the block ends; then it drains.
+
+    A damaged database is set aside for a fresh one; `damaged` says that this one is.
+    """
     secrets.require(*SECRETS)
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    async with _opened(config, secrets, fatal, clock) as (services, lock):
+    mend = partial(_mended, anew=damaged)
+    async with _opened(config, secrets, fatal, clock, mend) as (services, lock):
         await services.queue.rescue(now=clock())
-        if adopted := await services.ingest.adopt():
-            log.warning("%d archived bodies had no row; they are recorded now", adopted)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(services.worker.run(stop), name="worker")
-            tidying = group.create_task(_tidy(services), name="tidy")
+            meanwhile = [group.create_task(_adopt(services), name="adopt")]
+            await asyncio.wait(meanwhile, timeout=ADOPT_S)
+            group.create_task(_work(services, stop), name="worker")
+            meanwhile.append(group.create_task(_tidy(services), name="tidy"))
+            meanwhile.append(group.create_task(_scrub(services), name="scrub"))
             try:
                 at = config.server
                 async with (
-                    _listening(make_app(services, PUBLIC), at.host, at.port, "server.port") as url,
-                    _listening(
-                        make_app(services, ADMIN), at.admin_host, at.admin_port, "server.admin_port"
-                    ) as admin,
+                    _listening(services, PUBLIC, at.host, at.port, "server.port") as url,
+                    _listening(services, ADMIN, at.admin_host, at.admin_port, "server.admin_port") as admin,
                 ):
                     _write_lock(lock, url, admin)
                     yield Running(url=url, admin_url=admin, services=services, fatal=fatal)
             finally:
                 stop.set()
-                tidying.cancel()
+                for task in meanwhile:
+                    task.cancel()
 
 
 @asynccontextmanager
@@ -105,25 +126,72 @@ async def desk(config: Config, secrets: Secrets) -> AsyncIterator[tuple[str, str
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with (
         _opened(config, secrets, fatal, time.time) as (services, _),
-        _listening(make_app(services, ADMIN), "127.0.0.1", 0, "a free port") as url,
+        _listening(services, ADMIN, "127.0.0.1", 0, "a free port") as url,
     ):
         yield url, token
 
 
 @asynccontextmanager
 async def _opened(
-    config: Config, secrets: Secrets, fatal: asyncio.Future[None], clock: Callable[[], float]
+    config: Config,
+    secrets: Secrets,
+    fatal: asyncio.Future[None],
+    clock: Callable[[], float],
+    prepared: Callable[[Path], AbstractAsyncContextManager[Database]] = Database.open,
 ) -> AsyncIterator[tuple[Services, int]]:
     """The data directory held, checked and ready, and everything built on it."""
+    limits = config.limits
     with alone(config.data) as lock:
-        archive = Archive(config.data / "payloads", reserve=config.storage.min_free_mb * MIB)
+        archive = Archive(
+            config.data / "payloads",
+            reserve=config.storage.min_free_mb * MIB,
+            most_bodies=limits.bodies,
+            most_bytes=limits.bodies_mb * MIB,
+        )
         await asyncio.to_thread(archive.prepare)
-        async with Database.open(config.data / "elaaoms.db") as database:
+        async with prepared(config.data / "elaaoms.db") as database:
             services = await _compose(config, secrets, archive, database, fatal, clock)
             try:
                 yield services, lock
             finally:
                 await services.extractor.close()
+
+
+@asynccontextmanager
+async def _mended(path: Path, *, anew: bool = False) -> AsyncIterator[Database]:
+    """The database, or a fresh one in the place of a damaged one: calls go on, the archive fills it again."""
+    async with AsyncExitStack() as stack:
+        try:
+            if anew:
+                raise StorageDamaged("the database is damaged")
+            database = await stack.enter_async_context(Database.open(path))
+        except StorageDamaged as error:
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            aside = await asyncio.to_thread(set_aside, path, stamp=stamp)
+            backup = newest_backup(path.parent)
+            offer = f"; `elaaoms recover --backup {backup}` begins with the newest backup" if backup else ""
+            log.critical(
+                "%s: it is set aside as %s and a fresh one is filled from the archive; `elaaoms recover`"
+                " brings back what operators added%s",
+                error,
+                aside.name,
+                offer,
+            )
+            database = await stack.enter_async_context(Database.open(path))
+        yield database
+
+
+def newest_backup(data: Path) -> Path | None:
+    """The newest copy of the database in `data/backups`."""
+    found = [path for path in (data / "backups").glob("*.db") if path.is_file()]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def set_aside_before(data: Path) -> list[Path]:
+    """Damaged databases that nobody has looked at since, oldest first."""
+    return sorted(
+        path for path in data.glob("elaaoms.db.damaged-*") if not path.name.endswith(("-wal", "-shm"))
+    )
 
 
 async def _compose(
@@ -149,6 +217,7 @@ async def _compose(
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
     extractor, greeter = _readers(config, secrets, budget)
     privacy = config.privacy.policy
+    audit = SQLiteAuditTrail(database)
     ingest = Ingest(
         database,
         archive,
@@ -157,6 +226,7 @@ async def _compose(
         queue,
         directory,
         extractor,
+        audit,
         policy=Policy(
             duplicate_threshold=config.memory.duplicate_threshold,
             share_importance=config.memory.share_importance,
@@ -165,6 +235,7 @@ async def _compose(
         style=style,
         greeter=greeter,
         redact_payloads=config.privacy.redact_payloads,
+        calls_per_hour=config.limits.calls_per_hour,
         clock=clock,
     )
     recall = Recall(
@@ -199,6 +270,8 @@ async def _compose(
         reader=partial(_reader, config, secrets),
         budget=budget,
         recall=recall,
+        audit=audit,
+        aside=tuple(set_aside_before(config.data)),
         clock=clock,
         fatal=fail,
     )
@@ -277,15 +350,36 @@ def _model(name: str, llm: Llm, secrets: Secrets, most: int | None) -> LanguageM
     )
 
 
+async def _work(services: Services, stop: asyncio.Event) -> None:
+    try:
+        await services.worker.run(stop)
+    except* StorageFailed as group:
+        services.fatal(group.exceptions[0])
+
+
+async def _adopt(services: Services) -> None:
+    """Record what a crash left without a row, and look through a database that was too large at the start."""
+    try:
+        if adopted := await services.ingest.adopt():
+            log.warning("%d archived bodies had no row; they are recorded now", adopted)
+        if services.database.path.stat().st_size > CHECKED_AT_START:
+            await services.database.check()
+    except StorageFailed as error:
+        services.fatal(error)
+    except ElaaomsError as error:
+        services.ingest.look_again()
+        log.error("the archive cannot be looked through now: %s", error)
+
+
 async def _tidy(services: Services) -> None:
-    """Once a minute: record what could not be recorded; once an hour: prune finished jobs."""
+    """Record what could not be recorded, every two seconds; prune finished jobs, once an hour."""
     pruned = -PRUNE_EVERY_S
     loop = asyncio.get_running_loop()
     while True:
         try:
             if finished := await services.eraser.resume():
                 log.info("%d erasures were finished", finished)
-            if services.ingest.behind and (adopted := await services.ingest.adopt()):
+            if services.ingest.behind and (adopted := await services.ingest.catch_up()):
                 log.warning("%d archived bodies are recorded now", adopted)
             if loop.time() - pruned >= PRUNE_EVERY_S:
                 keep = services.config.worker.keep_days * DAY_S
@@ -294,38 +388,151 @@ async def _tidy(services: Services) -> None:
         except StorageFailed as error:
             services.fatal(error)
         except ElaaomsError as error:
-            services.ingest.behind = True
             log.warning("the database cannot be tidied now: %s", error)
-        await asyncio.sleep(TIDY_EVERY_S)
+        await asyncio.sleep(CATCH_UP_S)
+
+
+async def _scrub(services: Services) -> None:
+    """Compare every fact and memory with its seal, once a day and soon after a start."""
+    await asyncio.sleep(SCRUB_FIRST_S)
+    while True:
+        try:
+            await services.ingest.scrub()
+        except StorageFailed as error:
+            services.fatal(error)
+        except ElaaomsError as error:
+            log.warning("the rows cannot be compared with their seals now: %s", error)
+        await asyncio.sleep(DAY_S)
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int, setting: str) -> AsyncIterator[str]:
-    # Bodies are never inflated (a small gzip can become gigabytes); access is logged by the border.
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        handle_signals=False,
-        keepalive_timeout=KEEP_ALIVE_S,
-        shutdown_timeout=SHUTDOWN_S,
-    )
+async def _listening(
+    services: Services, routes: tuple[Route, ...], host: str, port: int, setting: str
+) -> AsyncIterator[str]:
+    """Serve `routes`; when the block ends, what has begun to arrive is taken in before the doors close."""
+    runner = web.AppRunner(make_app(services, routes), handle_signals=False, shutdown_timeout=CUT_OFF_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        listener = Listener(
+            cast(web.Server, runner.server),
+            most=most_connections(services.config.limits.connections),
+            head_timeout_s=services.config.server.head_timeout_s,
+            keep_alive_s=KEEP_ALIVE_S,
+        )
         try:
-            await site.start()
+            server = await asyncio.get_running_loop().create_server(listener, host, port, backlog=1024)
         except (OSError, OverflowError) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             raise ElaaomsError(f"cannot listen on {host} port {port} ({setting}): {reason}") from error
-        bound = runner.addresses[0]
-        yield f"http://{_bracketed(bound[0])}:{bound[1]}"
+        try:
+            bound = server.sockets[0].getsockname()
+            yield f"http://{_bracketed(bound[0])}:{bound[1]}"
+        finally:
+            server.close()
+            await listener.drain(SHUTDOWN_S)
     finally:
         await runner.cleanup()
 
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+# -- after a loss ----------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Recovered:
+    """What `recover` brought back; `jobs` by state, of which the available ones are left to the daemon."""
+
+    adopted: int
+    statements: int
+    scrubbed: Scrubbed
+    jobs: Mapping[str, int]
+
+
+async def recover(
+    config: Config, secrets: Secrets, *, backup: Path | None, progress: Callable[[str], None]
+) -> Recovered:
+    """Rebuild calls and memories from the archived payloads, beside what a backup or the database still has.
+
+    Bodies without a row get one, what operators said is read from databases that were set aside, every
+    row is compared with its seal, and the jobs that follow are run.
+    """
+    fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    mend = partial(_restored, backup) if backup is not None else _mended
+    async with _opened(config, secrets, fatal, time.time, mend) as (services, _):
+        await services.queue.rescue(now=services.clock())
+        ingest, directory = services.ingest, services.directory
+        adopted = await ingest.adopt(
+            lambda seen, found: progress(f"{seen} archived bodies, {found} were not recorded")
+        )
+        statements = 0
+        for path in set_aside_before(config.data):
+            said: dict[Identified, list[Heard]] = defaultdict(list)
+            for text, heard in await asyncio.to_thread(salvaged, path):
+                kind, _, value = text.partition(":")
+                address = Address(kind, value)
+                said[Identified(directory.key(address), address)].append(heard)
+            for who, heards in said.items():
+                statements += await ingest.restate(who, heards)
+            await asyncio.to_thread(_looked_at, path)
+        scrubbed = await ingest.scrub(pause_s=0.0)
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(services.worker.run(stop), name="worker")
+            while due := await _due(services):
+                progress(f"{due} calls are still to be read")
+                await asyncio.sleep(0.2)
+            stop.set()
+        counts = await services.queue.counts()
+    return Recovered(adopted=adopted, statements=statements, scrubbed=scrubbed, jobs=counts)
+
+
+async def _due(services: Services) -> int:
+    """How many jobs run or could run now; the others wait for their time, or for one that does."""
+    counts = await services.queue.counts()
+    oldest = await services.queue.oldest_due()
+    ready = oldest is not None and oldest <= services.clock()
+    return counts["available"] + counts["running"] if ready or counts["running"] else 0
+
+
+@asynccontextmanager
+async def _restored(backup: Path, path: Path) -> AsyncIterator[Database]:
+    """A copy of the backup in the place of the database, which is set aside."""
+    partial_copy = path.with_name("restored.part")
+    try:
+        await asyncio.to_thread(shutil.copyfile, backup, partial_copy)
+    except OSError as error:
+        raise ElaaomsError(f"{backup} cannot be copied: {os.strerror(error.errno or 0)}") from error
+    async with Database.open(partial_copy):  # raises for a copy that is damaged, and leaves no WAL beside it
+        pass
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    await asyncio.to_thread(set_aside, path, stamp=stamp)
+    await asyncio.to_thread(_into_place, partial_copy, path)
+    async with Database.open(path) as database:
+        yield database
+
+
+def _into_place(source: Path, target: Path) -> None:
+    with disk_errors():
+        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        source.rename(target)
+        _sync(target.parent)
+
+
+def _looked_at(path: Path) -> None:
+    """Keep a damaged database under a name that nobody is warned of any more."""
+    with disk_errors():
+        for suffix in ("-wal", "-shm", ""):
+            old = path.with_name(path.name + suffix)
+            if old.exists():
+                old.rename(old.with_name(old.name.replace(".damaged-", ".recovered-")))
+        _sync(path.parent)
 
 
 # -- the data directory --------------------------------------------------------------------
@@ -417,7 +624,11 @@ def _keep(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
@@ -428,21 +639,45 @@ def _keep(path: Path, content: bytes) -> None:
 
 
 async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], None]) -> None:
-    """Run the daemon until SIGTERM or SIGINT, or until the disk fails (StorageFailed)."""
+    """Run the daemon until SIGTERM or SIGINT; a disk that fails ends the process with 74.
+
+    When the database turns out to be damaged everything but the process begins anew, on the same ports.
+    """
     stopped: asyncio.Event = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, "elaaoms"))
+    sys.setswitchinterval(SWITCH_S)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    async with running(config, secrets) as daemon:
-        announce(daemon)
-        _notify("READY=1")
-        waiting = asyncio.ensure_future(stopped.wait())
-        await asyncio.wait((waiting, daemon.fatal), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        _notify("STOPPING=1")
-        if daemon.fatal.done():
-            daemon.fatal.result()
-        log.info("stopping")
+    waiting = asyncio.ensure_future(stopped.wait())
+    damaged = False
+    while not stopped.is_set():
+        async with running(config, secrets, damaged=damaged) as daemon:
+            if not damaged:
+                announce(daemon)
+                _notify("READY=1")
+            services = daemon.services
+            ends = (waiting, daemon.fatal, services.database.damage)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if daemon.fatal.done():
+                await asyncio.sleep(LAST_WORDS_S)
+                _abandon(daemon.fatal.exception())
+            damaged = services.database.damage.done()
+            if damaged:
+                services.worker.hurry()
+            else:
+                _notify("STOPPING=1")
+                log.info("stopping")
+            port, admin_port = (urlsplit(url).port or 0 for url in (daemon.url, daemon.admin_url))
+            config = evolve(config, server=evolve(config.server, port=port, admin_port=admin_port))
+
+
+def _abandon(error: BaseException | None) -> NoReturn:
+    """End at once: after a flush that failed, nothing that is still written can be trusted."""
+    sys.stdout.flush()
+    sys.stderr.write(f"Error: {error}\n")
+    sys.stderr.flush()
+    os._exit(DISK_FAILED)
 
 
 def _notify(state: str) -> None:

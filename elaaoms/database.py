@@ -10,7 +10,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -19,13 +19,14 @@ from urllib.parse import quote
 import aiosqlite
 from attrs import frozen
 
-from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
+from elaaoms.errors import ElaaomsError, StorageDamaged, StorageFailed, StorageUnavailable
 
 T = TypeVar("T")
 Transaction: TypeAlias = sqlite3.Connection
 Row: TypeAlias = sqlite3.Row
 
 MAX_BATCH = 64  # transactions that share one commit, and so one flush of the disk
+CHECKED_AT_START = 256 << 20  # bytes; a larger database is checked while it serves already
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -62,10 +63,13 @@ class Database:
     After an I/O error nothing is written any more: a flush that failed is not tried again.
 
     `read()` lends a read-only connection; cancelling a read interrupts its SQL.
+
+    `damage` is set to the first sign of a damaged file, whoever met it.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
+        self.damage: asyncio.Future[StorageDamaged] = asyncio.get_running_loop().create_future()
         self._connection = connection
         self._closing = False
         self._broken = False
@@ -78,7 +82,7 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, *, readers: int = 4) -> AsyncIterator[Database]:
-        """Open (and create, migrate, check) the database for this process alone."""
+        """Open (and create, migrate, check) the database for this process alone; StorageDamaged if it is."""
         database = cls(path, await asyncio.to_thread(_prepare, path))
         try:
             async with AsyncExitStack() as stack:
@@ -112,7 +116,11 @@ class Database:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.put(_Work(function, future, loop, alone))
-        return await future
+        try:
+            return await future
+        except StorageDamaged as error:
+            self._found(error)
+            raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -128,7 +136,10 @@ class Database:
         except BaseException as error:
             self._readers.put_nowait(reader)
             if isinstance(error, sqlite3.Error):
-                raise translated(error) from error
+                ours = translated(error)
+                if isinstance(ours, StorageDamaged):
+                    self._found(ours)
+                raise ours from error
             raise
         else:
             self._readers.put_nowait(reader)
@@ -137,6 +148,16 @@ class Database:
         """All rows of one query."""
         async with self.read() as reader:
             return list(await reader.execute_fetchall(sql, parameters))
+
+    async def check(self) -> None:
+        """Look at the whole file, as the start does for a small one; what is found stands in `damage`."""
+        rows = await self.fetch("PRAGMA quick_check(1)")
+        if rows[0][0] != "ok":
+            self._found(StorageDamaged(_sentence(rows[0][0])))
+
+    def _found(self, damage: StorageDamaged) -> None:
+        if not self.damage.done():
+            self.damage.set_result(damage)
 
     async def _rest(self, reader: aiosqlite.Connection) -> None:
         """Lend a reader again once it is idle: an interrupt misses a statement that has not begun yet."""
@@ -241,6 +262,17 @@ def _locked(error: sqlite3.Error) -> bool:
     return bool(getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY)
 
 
+_DAMAGE = {
+    sqlite3.SQLITE_CORRUPT: "the database is damaged",
+    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database",
+}
+
+
+def _sentence(answer: str) -> str:
+    reason = answer.rpartition("\n")[2]  # below the line that says in which database
+    return f"the database is damaged ({reason})"
+
+
 def translated(error: sqlite3.Error) -> ElaaomsError:
     """Our error for SQLite's: what may pass is StorageUnavailable, an I/O error is StorageFailed."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -255,10 +287,10 @@ def translated(error: sqlite3.Error) -> ElaaomsError:
         sqlite3.SQLITE_LOCKED: "the database is locked",
         sqlite3.SQLITE_READONLY: "the database is read-only",
         sqlite3.SQLITE_CANTOPEN: "the database cannot be opened",
-        sqlite3.SQLITE_CORRUPT: "the database is damaged",
-        sqlite3.SQLITE_NOTADB: "the file is not an SQLite database",
         sqlite3.SQLITE_INTERRUPT: "the query was interrupted",
     }
+    if primary in _DAMAGE:
+        return StorageDamaged(_DAMAGE[primary])
     if primary in reasons:
         return StorageUnavailable(reasons[primary])
     return ElaaomsError(f"the database refused: {error}")
@@ -302,17 +334,35 @@ def _inspect(path: Path) -> None:
     """Refuse a file that is damaged or newer than we are through a connection that changes no byte of it."""
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5)) as connection:
         try:
-            answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if path.stat().st_size <= CHECKED_AT_START:
+                answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            else:
+                answer = "ok" if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() else ""
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if not isinstance(translated(error), StorageDamaged):
                 raise
             answer = str(error)
         if answer != "ok":
-            reason = answer.rpartition("\n")[2]  # below the line that says in which database
-            raise StorageFailed(
-                f"the database is damaged ({reason}); move it aside for a new one from the archive, or restore a copy"
-            )
+            mend = "`elaaoms recover` sets it aside and makes a new one from the archive"
+            raise StorageDamaged(f"{_sentence(answer)}; {mend}")
         _version(connection)
+
+
+def set_aside(path: Path, *, stamp: str) -> Path:
+    """Move a database that nobody has open, with its journal, out of the way; nothing of it is deleted."""
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+    try:
+        for suffix in ("-wal", "-shm", ""):  # the database last: until then the next start finds it again
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise StorageUnavailable(f"{path} cannot be set aside ({os.strerror(error.errno or 0)})") from error
+    return aside
 
 
 def _configure(connection: sqlite3.Connection) -> None:

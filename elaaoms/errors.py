@@ -41,6 +41,10 @@ class StorageUnavailable(ElaaomsError):
         self.retry_after = retry_after
 
 
+class StorageDamaged(StorageUnavailable):
+    """The database is damaged: it is set aside for a fresh one, which the archive fills again."""
+
+
 class StorageFailed(ElaaomsError):
     """The disk reported an I/O error: nothing written since can be trusted, so the process ends with 74."""
 

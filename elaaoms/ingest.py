@@ -7,8 +7,9 @@ import base64
 import binascii
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -16,11 +17,20 @@ from attrs import asdict, evolve, frozen
 
 from elaaoms import reconcile, redact
 from elaaoms.archive import Archive, Archived
+from elaaoms.audit import AuditTrail, Entry
 from elaaoms.budget import Tally
 from elaaoms.calls import CallStore, LastCall, Recorded
 from elaaoms.database import Database, Transaction
 from elaaoms.directory import Directory, Identified
-from elaaoms.errors import Conflicting, ElaaomsError, NotFound, ServiceRejected, StorageFailed, Unreadable
+from elaaoms.errors import (
+    Conflicting,
+    ElaaomsError,
+    NotFound,
+    ServiceRejected,
+    StorageFailed,
+    StorageUnavailable,
+    Unreadable,
+)
 from elaaoms.extract import Extractor
 from elaaoms.extract.injection import to_the_model
 from elaaoms.greeter import Greeter
@@ -35,7 +45,9 @@ from elaaoms.memory import (
     MemoryStore,
     Prepared,
     Relation,
+    Scrubbed,
     Status,
+    is_caller,
     owner_of,
 )
 from elaaoms.redact.payload import without_secrets
@@ -45,6 +57,11 @@ from elaaoms.webhooks import AUDIO, Collected, Conversation, Event, Scanner, par
 REMEMBER = "remember"  # extract memories from a call
 AUDIO_FILE = "audio"  # decode a call's audio
 GREET = "greet"  # have a model word a caller's next greeting
+
+HOUR_S = 3600.0
+RECORD_S = 5.0  # how long a sender waits for the database once the body is safe
+MOST_WAITING = 10_000  # bodies remembered as safe but not recorded; more are found by a scan
+SCAN_PAUSE_S = 0.005  # between two slices of the archive, for everybody else
 
 _BASE64_STEP = 1 << 16  # characters decoded at a time; a multiple of four
 
@@ -96,12 +113,14 @@ class Ingest:
         queue: JobQueue,
         directory: Directory,
         extractor: Extractor,
+        audit: AuditTrail,
         *,
         policy: reconcile.Policy,
         privacy: redact.Policy,
         style: Style,
         greeter: Greeter | None,
         redact_payloads: bool,
+        calls_per_hour: int,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
@@ -111,13 +130,21 @@ class Ingest:
         self._queue = queue
         self._directory = directory
         self._extractor = extractor
+        self._audit = audit
+        self._calls_per_hour = calls_per_hour
         self._reconcile = partial(reconcile.learn, policy=policy)
         self._privacy = privacy
         self._style = style
         self._greeter = greeter
         self._redact_payloads = redact_payloads
         self._clock = clock
-        self.behind = False  # archived bodies wait for their rows
+        self._waiting: dict[str, None] = {}  # paths of bodies that are safe and wait for their rows
+        self._scan = False  # whether more wait than we remember
+
+    @property
+    def behind(self) -> bool:
+        """Whether archived bodies wait for their rows."""
+        return bool(self._waiting) or self._scan
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Job], Any]]:
@@ -129,15 +156,16 @@ class Ingest:
     async def take(self, archived: Archived) -> Accepted:
         """`accept` for a sender who waits: the body is safe, so a database that refuses is no reason to.
 
-        The row follows when the database takes writes again (`behind` until then, `adopt` mends it).
+        The row follows when the database takes writes again (`behind` until then, `catch_up` mends it).
         """
         try:
-            return await self.accept(archived)
+            async with asyncio.timeout(RECORD_S):
+                return await self.accept(archived)
         except StorageFailed:
             raise
-        except ElaaomsError as error:
-            log.error("an archived call is not recorded yet: %s", error)
-            self.behind = True
+        except (ElaaomsError, TimeoutError) as error:
+            log.error("an archived call is not recorded yet: %s", str(error) or "the database is too slow")
+            self._remember_to_record(archived.path)
             event = archived.event
             return Accepted(
                 conversation_id=event.conversation_id if event else None,
@@ -178,12 +206,17 @@ class Ingest:
         def transaction(tx: Transaction) -> tuple[Accepted, Recorded]:
             if self._calls.erased(tx, digest):
                 return _erased(event), Recorded(duplicate=True, newest=False, path="")
+            not_before = self._turn(tx, talk, who, owner, now)
             recorded = self._calls.record(tx, archived, now=now)
             job_id = recorded.job_id
             if recorded.newest:
                 if talk is not None:
                     job = NewJob(
-                        kind=REMEMBER, args={"path": archived.path}, lock=owner, unique_key=archived.sha256
+                        kind=REMEMBER,
+                        args={"path": archived.path},
+                        lock=owner,
+                        unique_key=archived.sha256,
+                        not_before=not_before,
                     )
                     job_id = self._queue.enqueue(tx, job, now=now)
                 elif event.type == AUDIO:
@@ -222,16 +255,70 @@ class Ingest:
         if own:
             self._calls.own_numbers_seen(tx, own)
 
-    async def adopt(self) -> int:
-        """Record bodies that were archived but never committed: after a crash, or while the database refused."""
-        self.behind = False
-        known = await self._calls.recorded()
-        found = await asyncio.to_thread(
-            lambda: [path for path, _ in self._archive.bodies() if path not in known]
-        )
-        for path in sorted(found):
-            await self.accept(await asyncio.to_thread(self._archive.adopt, path))
-        return len(found)
+    def _turn(
+        self, tx: Transaction, talk: Conversation | None, who: Identified | None, owner: str, now: float
+    ) -> float:
+        """When a call may be processed: a caller who rings too often is flagged and takes one turn at a time."""
+        if talk is None or who is None or not self._calls_per_hour or talk.started_at <= now - HOUR_S:
+            return 0.0
+        most = self._calls_per_hour
+        if self._calls.recent(tx, who.caller, since=now - HOUR_S, most=most) < most:
+            return 0.0
+        if self._calls.flag(tx, who.caller, now=now):
+            log.warning("%s rings more than %d times an hour and has to wait", who.caller, most)
+        return max(now, self._queue.last_due(tx, owner) or now) + HOUR_S / most
+
+    def _remember_to_record(self, path: str) -> None:
+        if len(self._waiting) < MOST_WAITING:
+            self._waiting[path] = None
+        else:
+            self._scan = True
+
+    def look_again(self) -> None:
+        """The archive was not looked through to its end."""
+        self._scan = True
+
+    async def catch_up(self) -> int:
+        """Record the bodies that came while the database refused; how many."""
+        if self._scan:
+            self._scan = False
+            try:
+                return await self.adopt()
+            except ElaaomsError:
+                self._scan = True
+                raise
+        waiting = list(self._waiting)
+        for path in waiting:
+            await self._adopt(path)
+            self._waiting.pop(path, None)
+        return len(waiting)
+
+    async def adopt(self, progress: Callable[[int, int], None] = lambda seen, found: None) -> int:
+        """Record bodies that were archived but never committed: after a crash, or for a fresh database.
+
+        The archive is looked through in slices, in bounded memory and beside everything else; a body
+        that was placed after the look began belongs to a delivery that records it itself.
+        """
+        begun = time.time()
+        seen = found = 0
+        with closing(self._archive.bodies()) as slices:
+            while paths := await asyncio.to_thread(next, slices, None):
+                missing = await self._calls.unrecorded(paths)
+                old = [path for path in missing if self._archive.placed_at(path) < begun]
+                found += sum(await asyncio.gather(*map(self._adopt, old)))
+                seen += len(paths)
+                progress(seen, found)
+                await asyncio.sleep(SCAN_PAUSE_S)
+        return found
+
+    async def _adopt(self, path: str) -> bool:
+        try:
+            archived = await asyncio.to_thread(self._archive.adopt, path)
+        except StorageUnavailable as error:  # one file that cannot be read keeps no other waiting
+            log.error("an archived body cannot be read: %s", error)
+            return False
+        await self.accept(archived)
+        return True
 
     # -- a call is remembered ---------------------------------------------------------
 
@@ -242,6 +329,25 @@ class Ingest:
             log.info("call %s: a newer body took this one's place", event.conversation_id)
             return Done()
         understood = await self._understand(event, talk, self._extractor)
+        replaced = await self._replaced(event)
+
+        def write(tx: Transaction) -> None:
+            changed = self._learn(tx, understood)
+            if replaced:
+                who = understood.who
+                entry = Entry(
+                    at=self._clock(),
+                    actor=f"job {job.id}",
+                    action="call.replaced",
+                    subjects=(talk.conversation_id, *((who.caller,) if who else ())),
+                    details={
+                        "bodies_before": replaced,
+                        "facts": len(understood.heard),
+                        "changed": changed > 0,
+                    },
+                )
+                self._audit.note(tx, entry)
+
         log.info(
             "call %s: %d facts, %d dropped, %d secrets taken out, by %s",
             talk.conversation_id,
@@ -250,7 +356,7 @@ class Ingest:
             understood.secrets,
             self._extractor.name,
         )
-        return Done(lambda tx: self._learn(tx, understood))
+        return Done(write)
 
     def _open(self, path: str) -> tuple[Event, Conversation]:
         """The archived transcription at `path`, without its secrets from now on if the operator wants that."""
@@ -291,11 +397,11 @@ class Ingest:
             secrets=sum(removed.values()),
         )
 
-    def _learn(self, tx: Transaction, understood: _Understood) -> None:
-        """Make a reading of a call what is known from it, and prepare the caller's next call."""
+    def _learn(self, tx: Transaction, understood: _Understood) -> int:
+        """Make a reading of a call what is known from it, and prepare the caller's next call; how much is new."""
         talk, who = understood.talk, understood.who
         self._introduce(tx, who, self._directory.own_numbers(talk), understood.heard_at)
-        self._memories.learn(
+        changed = self._memories.learn(
             tx,
             understood.heard,
             owner=owner_of(who.caller if who else None, talk.conversation_id),
@@ -306,6 +412,7 @@ class Ingest:
         self._calls.settle(tx, talk.conversation_id, outcome=outcome, dropped=understood.dropped)
         if who is not None:
             self._prepare(tx, who.caller, self._clock(), talk.conversation_id)
+        return changed
 
     # -- a call is read again ---------------------------------------------------------
 
@@ -368,6 +475,13 @@ class Ingest:
         return any(
             row["type"] == event.type and row["event_timestamp"] > event.event_timestamp
             for row in await self._calls.events(event.conversation_id)
+        )
+
+    async def _replaced(self, event: Event) -> int:
+        """How many earlier bodies of this conversation this one takes the place of."""
+        rows = await self._calls.events(event.conversation_id)
+        return sum(
+            row["event_timestamp"] < event.event_timestamp for row in rows if row["type"] == event.type
         )
 
     def _prepare(self, tx: Transaction, caller: str, now: float, conversation_id: str = "") -> None:
@@ -504,6 +618,45 @@ class Ingest:
         changed = await self._database.write(transaction)
         self._queue.announce()
         return changed
+
+    async def restate(self, who: Identified, heard: Sequence[Heard]) -> int:
+        """Remember again what an operator said before the database was lost; how much of it is new."""
+
+        def transaction(tx: Transaction) -> int:
+            self._calls.meet(tx, who.caller, who.address, now=heard[0].heard_at)
+            new = self._memories.learn(
+                tx, heard, owner=who.caller, conversation_id=None, reconcile=self._reconcile
+            )
+            self._prepare(tx, who.caller, self._clock())
+            return new
+
+        return await self._database.write(transaction)
+
+    async def scrub(self, *, pause_s: float = 0.05) -> Scrubbed:
+        """Look at every fact and memory; what is damaged is worked out again from what it rests on."""
+        found = await self._memories.scrub(pause_s=pause_s)
+        for owner in sorted(found.owners):
+            await self._database.write(partial(self._work_out, owner))
+        for conversation_id in sorted(found.conversations):
+            await self._read_again(conversation_id)
+        if found.owners or found.conversations or found.lost:
+            log.critical(
+                "some of %d rows are damaged: %d callers and %d calls are worked out again, %d facts are lost",
+                found.rows,
+                len(found.owners),
+                len(found.conversations),
+                found.lost,
+            )
+        return found
+
+    def _work_out(self, owner: str, tx: Transaction) -> None:
+        self._memories.rebuild(tx, owner, self._reconcile)
+        if is_caller(owner):
+            self._prepare(tx, owner, self._clock())
+
+    async def _read_again(self, conversation_id: str) -> None:
+        with suppress(NotFound):
+            await self.reprocess(conversation_id)
 
     # -- audio ----------------------------------------------------------------------
 

@@ -107,6 +107,7 @@ def caller(value: Caller) -> dict[str, Any]:
         "calls": value.calls,
         "first_seen": moment(value.first_seen),
         "last_seen": moment(value.last_seen),
+        "flagged_at": moment(value.flagged_at),
     }
 
 

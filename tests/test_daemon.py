@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 from conftest import ROBIN, Platform, call, connected, sample, started, varied
 
@@ -228,14 +229,55 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     assert "install a newer elaaoms" in ended.stderr
 
 
-def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+async def test_a_database_that_is_damaged_is_set_aside_and_calls_go_on_in_a_fresh_one(tmp_path: Path) -> None:
     path = install(tmp_path)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "elaaoms.db").write_bytes(b"not a database " * 1000)
-    ended = serve(path)
-    assert ended.returncode == 74
-    assert is_one_sentence(ended.stderr)
-    assert (tmp_path / "data" / "elaaoms.db").read_bytes() == b"not a database " * 1000
+    async with serving(path) as (platform, running):
+        await platform.takes(varied("inbound_twilio"))
+        before = await platform.memories()
+        running.terminate()
+        assert await asyncio.to_thread(running.wait, START_S) == 0
+    database = tmp_path / "data" / "elaaoms.db"
+    database.write_bytes(b"not a database " * 1000)
+    (tmp_path / "data" / "backups").mkdir()
+    (tmp_path / "data" / "backups" / "nightly.db").write_bytes(b"")
+    async with serving(path) as (platform, running):
+        (aside,) = (tmp_path / "data").glob("elaaoms.db.damaged-*")
+        assert aside.read_bytes() == b"not a database " * 1000
+        await platform.processed("conv_0001harbour")
+        assert {memory["id"] for memory in await platform.memories()} == {memory["id"] for memory in before}
+        await platform.takes(call("I live in Leeds.", conversation_id="conv_2"))
+        health = await platform.request("GET", f"{platform.url}/health")
+        assert health.data["status"] == "degraded"
+        assert aside.name in health.data["dependencies"]["database"]["reason"]
+    assert "recover --backup" in (tmp_path / "serve.log").read_text()
+
+
+async def test_a_database_that_is_damaged_while_it_serves_is_replaced_without_losing_a_call(
+    tmp_path: Path,
+) -> None:
+    path = install(tmp_path)
+    async with serving(path) as (platform, _):
+        await platform.takes(varied("inbound_twilio"))
+        database = tmp_path / "data" / "elaaoms.db"
+        with database.open("r+b") as file:  # everything but the header
+            file.seek(4096)
+            file.write(os.urandom(database.stat().st_size - 4096))
+        (tmp_path / "data" / "elaaoms.db-wal").write_bytes(b"")
+        answers = []
+        for n in range(200):
+            try:
+                answer = await platform.send(call("I live in Leeds.", conversation_id=f"conv_{n}"))
+            except (ConnectionError, aiohttp.ClientError):
+                await asyncio.sleep(0.05)  # it begins anew
+                continue
+            answers.append((n, answer.status))
+            if list((tmp_path / "data").glob("elaaoms.db.damaged-*")) and n > 50:
+                break
+        assert {status for _, status in answers} == {200}
+        assert list((tmp_path / "data").glob("elaaoms.db.damaged-*"))
+        for n, _ in answers:
+            assert (await platform.processed(f"conv_{n}"))["extraction_status"] == "completed"
+        await platform.processed("conv_0001harbour")
 
 
 # -- dying and coming back --------------------------------------------------------------------

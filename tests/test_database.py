@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from elaaoms.database import MAX_BATCH, Database, Transaction, migrations, reading
-from elaaoms.errors import ElaaomsError, NotFound, StorageFailed, StorageUnavailable
+from elaaoms.errors import ElaaomsError, NotFound, StorageDamaged, StorageFailed, StorageUnavailable
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 HANGS_S = 20.0  # what takes longer is taken for a hang
@@ -535,8 +535,7 @@ async def test_a_damaged_file_is_refused_and_not_modified(
     sick.write_bytes(damage(bytearray(path.read_bytes())))
     before = sick.read_bytes()
     with pytest.raises(
-        StorageFailed,
-        match=r"the database is damaged \(.*\); move it aside for a new one from the archive, or restore a copy",
+        StorageDamaged, match=r"the database is damaged \(.*\); `elaaoms recover` sets it aside"
     ):
         async with asyncio.timeout(HANGS_S), Database.open(sick):
             pass

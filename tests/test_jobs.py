@@ -242,6 +242,53 @@ async def test_different_callers_run_in_parallel(bench: Bench) -> None:
     assert await bench.claims() == [robin[0], sam[0], *free]
 
 
+async def test_a_caller_with_a_thousand_pending_jobs_takes_turns_with_the_others(bench: Bench) -> None:
+    def many(tx: Transaction) -> None:
+        for number in range(1000):
+            bench.queue.enqueue(tx, NewJob(kind="work", args={"n": number}, lock="busy"), now=NOW)
+
+    await bench.write(many)
+    others = {await bench.add(lock=f"caller_{number}", now=NOW + 1) for number in range(3)}
+    order = []
+    for second in range(2, 8):  # one worker: nobody runs beside anybody
+        job = await bench.claim(now=NOW + second)
+        order.append(job.lock)
+        await bench.settle(job, Done(), now=NOW + second)
+    assert order == ["busy", "caller_0", "caller_1", "caller_2", "busy", "busy"]
+    assert len(others) == 3
+
+
+async def test_a_job_may_be_due_later_only(bench: Bench) -> None:
+    job = NewJob(kind="work", args={}, lock="robin", not_before=NOW + 60)
+    await bench.write(lambda tx: bench.queue.enqueue(tx, job, now=NOW))
+    assert await bench.write(lambda tx: bench.queue.last_due(tx, "robin")) == NOW + 60
+    assert await bench.write(lambda tx: bench.queue.last_due(tx, "sam")) is None
+    assert await bench.claims(now=NOW + 59) == []
+    assert len(await bench.claims(now=NOW + 60)) == 1
+
+
+@pytest.mark.parametrize("step", [86400.0, -86400.0])
+async def test_a_clock_that_is_set_makes_no_job_early_or_late(bench: Bench, step: float) -> None:
+    due = await bench.add()
+    waiting = await bench.add()
+    job = await bench.claim()
+    assert job.id == due
+    await bench.settle(job, Retry("later"))
+    (await bench.claim()).id  # noqa: B018 - the second one runs when the clock is set
+    late = await bench.add()
+    await bench.queue.shift(before=NOW + 10, now=NOW + 10 + step)
+    assert await bench.claims(now=NOW + 10 + step) == [late]
+    assert await bench.claims(now=NOW + 59 + step) == []
+    assert await bench.claims(now=NOW + 60 + step) == [due]
+    assert (await bench.queue.get(waiting)).state == State.RUNNING
+
+
+async def test_a_clock_set_back_while_nobody_watched_delays_nothing_for_a_day(bench: Bench) -> None:
+    job_id = await bench.add(now=NOW + 86400)
+    await bench.queue.rescue(now=NOW)
+    assert await bench.claims(now=NOW + 1800) == [job_id]
+
+
 async def test_a_retried_job_waits_for_the_newer_one_that_runs(bench: Bench) -> None:
     first, second = await bench.add(lock="robin"), await bench.add(lock="robin")
     await bench.settle(await bench.claim(), Failed("no"))
@@ -685,9 +732,22 @@ class AnyOrder(RuleBasedStateMachine):
             assert job_id not in self.model
             self.model[job_id] = Expected(job_id, lock, key, now)
 
+    def line(self, lock: str | None) -> list[Expected]:
+        """The unfinished jobs with a lock, the first of which may run."""
+        rivals = [other for other in self.model.values() if other.lock == lock is not None and other.open]
+        return sorted(rivals, key=lambda job: job.id)
+
     def free(self, job: Expected) -> bool:
-        rivals = [other for other in self.model.values() if other.lock == job.lock is not None and other.open]
-        return all(rival is job or (rival.id > job.id and rival.state != State.RUNNING) for rival in rivals)
+        line = self.line(job.lock)
+        return not line or (line[0] is job and all(rival.state != State.RUNNING for rival in line))
+
+    def finish(self, job: Expected, state: State, now: float) -> None:
+        """End a job; whoever waited for it goes to the end of what is due."""
+        waited = set(map(id, self.line(job.lock)[1:]))
+        job.state, job.finished_at = state, now
+        line = self.line(job.lock)
+        if line and id(line[0]) in waited:
+            line[0].run_at = max(line[0].run_at, now)
 
     @rule()
     def claim(self) -> None:
@@ -728,12 +788,12 @@ class AnyOrder(RuleBasedStateMachine):
         expected.claim = None
         match outcome:
             case Done():
-                expected.state, expected.finished_at = State.COMPLETED, now
+                self.finish(expected, State.COMPLETED, now)
             case Retry(_, asked) if expected.attempt < MAX_ATTEMPTS:
                 delay = max(asked or 0, RETRY_DELAYS_S[expected.attempt - 1])
                 expected.state, expected.run_at = State.AVAILABLE, now + delay
             case Retry() | Failed():
-                expected.state, expected.finished_at = State.FAILED, now
+                self.finish(expected, State.FAILED, now)
             case Blocked():
                 expected.state, expected.run_at = State.AVAILABLE, now + BLOCKED_PAUSE_S
                 expected.attempt -= 1
@@ -742,6 +802,15 @@ class AnyOrder(RuleBasedStateMachine):
                 expected.attempt -= 1
         assert settled is not None
         assert settled.state == expected.state
+
+    @rule(step=st.sampled_from([-86400.0, 86400.0]))
+    def set_the_clock(self, step: float) -> None:
+        before, self.now = self.now, self.now + step
+        now = self.now
+        self.run(self.queue.shift(before=before, now=now))
+        for job in self.model.values():
+            if job.state == State.AVAILABLE and job.run_at > min(before, now):
+                job.run_at = job.run_at + now - before if job.run_at > before else now
 
     @rule(seconds=st.sampled_from([1.0, 60.0, 300.0, 1800.0, 4000.0]))
     def wait(self, seconds: float) -> None:
@@ -756,8 +825,13 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.run(self.queue.rescue(now=now)) == len(running)
         for job in running:
             job.claim, job.run_at = None, now
-            job.state = State.FAILED if job.attempt == MAX_ATTEMPTS else State.AVAILABLE
-            job.finished_at = now if job.state == State.FAILED else None
+            if job.attempt == MAX_ATTEMPTS:
+                self.finish(job, State.FAILED, now)
+            else:
+                job.state = State.AVAILABLE
+        for job in self.model.values():  # nobody waits longer than the longest delay: the clock was set
+            if job.state == State.AVAILABLE and job.run_at > now + 2 * RETRY_DELAYS_S[-1]:
+                job.run_at = now + RETRY_DELAYS_S[-1]
 
     def anew(self, job: Expected, now: float) -> None:
         job.state, job.attempt, job.run_at, job.finished_at = State.AVAILABLE, 0, now, None
@@ -790,7 +864,10 @@ class AnyOrder(RuleBasedStateMachine):
         now = self.now
         if job.state in (State.AVAILABLE, State.FAILED):
             self.run(self.queue.cancel(job.id, now=now))
-            job.state, job.finished_at = State.CANCELLED, now
+            if job.open:
+                self.finish(job, State.CANCELLED, now)
+            else:
+                job.state, job.finished_at = State.CANCELLED, now
         else:
             with pytest.raises(Conflicting):
                 self.run(self.queue.cancel(job.id, now=now))
@@ -822,7 +899,8 @@ class AnyOrder(RuleBasedStateMachine):
         assert len(keys) == len(set(keys))
         assert all(0 <= job.attempt <= job.max_attempts for job in jobs)
         assert sum(self.run(self.queue.counts()).values()) == len(jobs)
-        ahead = [job.run_at for job in jobs if job.state == State.AVAILABLE and job.run_at > self.now]
+        heads = [job for job in self.model.values() if self.line(job.lock)[:1] in ([], [job])]
+        ahead = [job.run_at for job in heads if job.state == State.AVAILABLE and job.run_at > self.now]
         assert self.run(self.queue.next_due(now=self.now)) == min(ahead, default=None)
 
 

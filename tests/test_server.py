@@ -370,7 +370,7 @@ async def test_a_database_that_refuses_does_not_refuse_a_call(platform: Platform
     assert (await platform.request("GET", f"{platform.url}/health?strict=1")).status == 503
     platform.sql("ALTER TABLE elsewhere RENAME TO events")
     assert platform.up is not None
-    assert await platform.up.services.ingest.adopt() == 1
+    await platform.up.services.ingest.catch_up()
     assert (await platform.processed("conv_0001harbour"))["extraction_status"] == "completed"
     assert (await platform.request("GET", f"{platform.url}/health?strict=1")).status == 200
 

@@ -481,6 +481,22 @@ async def test_a_worker_never_sleeps_longer_than_a_clock_may_jump(queue: Queue, 
         assert await queue.pauses.get() == LOOK_AGAIN_S
 
 
+@pytest.mark.parametrize("step", [86400.0, -86400.0])
+async def test_a_clock_that_is_set_by_a_day_moves_the_jobs_with_it(
+    queue: Queue, clock: Clock, step: float
+) -> None:
+    job_id = await queue.add(now=NOW + 100, wake=False)
+    async with working(queue, clock, work=returning(Done())):
+        assert await queue.pauses.get() == LOOK_AGAIN_S
+        clock.now += step
+        queue.announce()
+        assert await queue.pauses.get() == LOOK_AGAIN_S
+        assert (await queue.get(job_id)).run_at == pytest.approx(NOW + 100 + step, abs=30)
+        clock.now += 100
+        queue.announce()
+        assert await queue.settled.get() is not None
+
+
 @pytest.mark.parametrize("due", [0.5, 1.5, 2.5, 3.5, 4.5, 5.5])
 async def test_a_job_that_falls_due_during_a_look_is_not_overslept(queue: Queue, due: float) -> None:
     clock = Clock(step=1.0)  # between one question to the queue and the next lies a second

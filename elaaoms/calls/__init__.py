@@ -40,7 +40,10 @@ class Call:
 
 @frozen(kw_only=True)
 class Caller:
-    """One caller: the key that memories are filed under and the address it was made from."""
+    """One caller: the key that memories are filed under and the address it was made from.
+
+    `flagged_at` is when the caller last rang more often than `limits.calls_per_hour` allows.
+    """
 
     caller: str
     address: Address
@@ -48,6 +51,7 @@ class Caller:
     calls: int
     first_seen: float
     last_seen: float
+    flagged_at: float | None = None
 
 
 @frozen(kw_only=True)
@@ -159,6 +163,14 @@ class CallStore(Protocol):
         """Note that this caller exists."""
         ...
 
+    def recent(self, transaction: Transaction, caller: str, *, since: float, most: int) -> int:
+        """How many of the caller's calls began and arrived since then; counted up to `most`."""
+        ...
+
+    def flag(self, transaction: Transaction, caller: str, *, now: float) -> bool:
+        """Note that the caller rings too often; False if that was noted within the last hour."""
+        ...
+
     def own_numbers_seen(self, transaction: Transaction, numbers: Sequence[str]) -> None:
         """Note numbers of our side, which are never callers."""
         ...
@@ -229,8 +241,8 @@ class CallStore(Protocol):
         """The newest transcription that arrived about a call, as in `events`; NotFound."""
         ...
 
-    async def recorded(self) -> frozenset[str]:
-        """The paths of all archived bodies that have a row."""
+    async def unrecorded(self, paths: Sequence[str]) -> list[str]:
+        """Those of the archived bodies that have no row."""
         ...
 
     async def held(self, *, limit: int = 50) -> list[Held]:

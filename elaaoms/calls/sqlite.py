@@ -179,6 +179,22 @@ class SQLiteCallStore:
             (caller, str(address), now, now),
         )
 
+    def recent(self, transaction: Transaction, caller: str, *, since: float, most: int) -> int:
+        row = transaction.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM calls"
+            " WHERE caller = ? AND started_at > ? AND received_at > ? LIMIT ?)",
+            (caller, since, since, most),
+        ).fetchone()
+        return int(row[0])
+
+    def flag(self, transaction: Transaction, caller: str, *, now: float) -> bool:
+        cursor = transaction.execute(
+            "UPDATE callers SET flagged_at = :now"
+            " WHERE caller = :caller AND (flagged_at IS NULL OR flagged_at NOT BETWEEN :now - 3600 AND :now)",
+            {"caller": caller, "now": now},
+        )
+        return cursor.rowcount == 1
+
     def own_numbers_seen(self, transaction: Transaction, numbers: Sequence[str]) -> None:
         transaction.executemany(
             "INSERT INTO agent_numbers (number) VALUES (?) ON CONFLICT DO NOTHING",
@@ -270,11 +286,16 @@ class SQLiteCallStore:
             raise NotFound(f"no transcript of {conversation_id} is archived")
         return max(transcripts, key=lambda event: event["event_timestamp"])
 
-    async def recorded(self) -> frozenset[str]:
+    async def unrecorded(self, paths: Sequence[str]) -> list[str]:
         rows = await self._database.fetch(
-            "SELECT path FROM events UNION ALL SELECT ? || sha256 || '.json' FROM held", (f"{HELD}/",)
+            "SELECT value AS path FROM json_each(:paths) WHERE NOT EXISTS ("
+            " SELECT 1 FROM events WHERE path = value"
+            " AND conversation_id = substr(value, 1, instr(value, '/') - 1)"
+            ") AND NOT EXISTS (SELECT 1 FROM held WHERE :held || sha256 || '.json' = value"
+            " AND sha256 = substr(value, 6, 64)) ORDER BY value",
+            {"paths": json.dumps(paths), "held": f"{HELD}/"},
         )
-        return frozenset(row["path"] for row in rows)
+        return [row["path"] for row in rows]
 
     async def held(self, *, limit: int = 50) -> list[Held]:
         rows = await self._database.fetch("SELECT * FROM held ORDER BY received_at DESC LIMIT ?", (limit,))

@@ -80,6 +80,24 @@ def _leave(error: ElaaomsError) -> None:
 
 @main.command()
 @config_option
+@click.option(
+    "--backup",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Begin with this copy of the database; the present one is set aside.",
+)
+@awaits
+async def recover(config_path: Path, backup: Path | None) -> None:
+    """Rebuild calls and memories from the archived payloads; nothing is deleted.
+
+    A damaged database is set aside first. The daemon must not run meanwhile.
+    """
+    from elaaoms.cli.service import recover as recovered  # noqa: PLC0415
+
+    await recovered(config_path, backup)
+
+
+@main.command()
+@config_option
 @json_option
 @click.option("--live", is_flag=True, help="Ask the configured language models for real (a few tokens each).")
 @awaits

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -28,10 +29,7 @@ from elaaoms.llm import LanguageModel, Message, Refusal, Spent, Truncated
 from elaaoms.webhooks import sign
 
 MIB = 1 << 20
-_MEND = (
-    "; if the disk is sound, move it aside: `elaaoms serve` makes a new one from the archive,"
-    " without what operators added"
-)
+_MEND = "; if the disk is sound, `elaaoms recover` sets it aside and makes a new one from the archive"
 
 
 def run(config_path: Path) -> None:
@@ -47,6 +45,31 @@ def run(config_path: Path) -> None:
         click.echo(f"admin on {up.admin_url}")
 
     asyncio.run(daemon.serve(config, secrets, announce))
+
+
+async def recover(config_path: Path, backup: Path | None) -> None:
+    """Rebuild the database and say what came back."""
+    config = load(config_path)
+    secrets = load_secrets(config.folder, os.environ)
+    logs.configure("error", config.logging.format)
+
+    def progress(text: str) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{text:<60}", nl=False, err=True)
+
+    done = await daemon.recover(config, secrets, backup=backup, progress=progress)
+    progress("")
+    click.echo(f"{done.adopted} archived bodies were recorded again.")
+    click.echo(f"{done.statements} statements of operators were brought back.")
+    found = done.scrubbed
+    if found.owners or found.conversations:
+        click.echo(f"{len(found.owners)} callers and {len(found.conversations)} calls had damaged rows.")
+    if found.lost:
+        click.echo(f"{found.lost} damaged facts stand in no archive and are lost.")
+    if left := done.jobs["available"]:
+        click.echo(f"{left} jobs wait for `elaaoms serve`.")
+    if failed := done.jobs["failed"]:
+        click.echo(f"{failed} jobs failed; see `elaaoms jobs list --state failed`.")
 
 
 # -- check -----------------------------------------------------------------------------

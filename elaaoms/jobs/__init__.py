@@ -47,13 +47,15 @@ class Job:
 
 @frozen(kw_only=True)
 class NewJob:
-    """A job to enqueue. Jobs with the same `lock` run one at a time and in order; a job whose kind
-    and `unique_key` stand in the queue already, unfinished, is not added again."""
+    """A job to enqueue. Jobs with the same `lock` run one at a time and in order, and take turns with
+    other locks; a job whose kind and `unique_key` stand in the queue already, unfinished, is not added
+    again. It is due at once or at `not_before` (unix seconds)."""
 
     kind: str
     args: Mapping[str, Any]
     lock: str | None = None
     unique_key: str | None = None
+    not_before: float = 0.0
 
 
 # -- outcomes: what a handler returns or raises, and the worker writes once ---------
@@ -142,6 +144,10 @@ class JobQueue(Protocol):
         """Delete every job of a caller and of these conversations, finished ones too; how many."""
         ...
 
+    def last_due(self, transaction: Transaction, lock: str) -> float | None:
+        """`run_at` of the newest unfinished job with this lock."""
+        ...
+
     def announce(self) -> None:
         """Say that a job may have become due."""
         ...
@@ -155,7 +161,7 @@ class JobQueue(Protocol):
         ...
 
     async def claim(self, *, now: float) -> Job | None:
-        """Take the oldest due job whose lock is free and mark it running."""
+        """Take the job that has stood in line longest and whose lock is free; mark it running."""
         ...
 
     async def settle(self, job: Job, outcome: Outcome, *, now: float) -> Job | None:
@@ -164,6 +170,10 @@ class JobQueue(Protocol):
 
     async def next_due(self, *, now: float) -> float | None:
         """The earliest `run_at` later than `now`."""
+        ...
+
+    async def shift(self, *, before: float, now: float) -> None:
+        """The clock was set from `before` to `now`: what waits goes on waiting as long as it had to."""
         ...
 
     async def get(self, job_id: int) -> Job:

@@ -13,6 +13,7 @@ from attrs import evolve
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import Conflicting, NotFound
 from elaaoms.jobs import (
+    BLOCKED_PAUSE_S,
     Blocked,
     Done,
     Failed,
@@ -32,16 +33,14 @@ ON CONFLICT (kind, unique_key) WHERE state IN ('available', 'running') AND uniqu
 RETURNING id
 """
 
-# A lock is free for a job when nothing else under it runs and nothing older under it waits.
+# Triggers keep one job of each lock in the line (`waits` = 0): the oldest unfinished one. It may still
+# have to wait for a newer one that ran before a person made the older one due again.
 # The index is named: left alone, the planner sorts everything available before each claim.
 _CLAIM = """
 UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = :now
 WHERE id = (
-    SELECT id FROM jobs AS due INDEXED BY jobs_due
-    WHERE state = 'available' AND run_at <= :now AND NOT EXISTS (
-        SELECT 1 FROM jobs AS older
-        WHERE older.lock = due.lock AND older.id < due.id AND older.state IN ('available', 'running')
-    ) AND NOT EXISTS (
+    SELECT id FROM jobs AS due INDEXED BY jobs_ready
+    WHERE state = 'available' AND waits = 0 AND run_at <= :now AND NOT EXISTS (
         SELECT 1 FROM jobs AS busy WHERE busy.lock = due.lock AND busy.state = 'running'
     )
     ORDER BY run_at, id LIMIT 1
@@ -55,18 +54,35 @@ UPDATE jobs SET state = :state, attempt = :attempt, run_at = :run_at, errors = :
 WHERE id = :id AND state = 'running' AND attempt = :claimed AND started_at = :started_at
 """
 
-_LOOK = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE state = 'available' AND run_at <= ? LIMIT 1"
+_READY = "FROM jobs INDEXED BY jobs_ready WHERE state = 'available' AND waits = 0"
 
-_NEXT = "SELECT min(run_at) AS due FROM jobs INDEXED BY jobs_due WHERE state = 'available' AND run_at > ?"
+_LOOK = f"SELECT 1 {_READY} AND run_at <= ? LIMIT 1"
 
-_OLDEST = "SELECT min(run_at) AS due FROM jobs INDEXED BY jobs_due WHERE state = 'available'"
+_NEXT = f"SELECT min(run_at) AS due {_READY} AND run_at > ?"
+
+_OLDEST = f"SELECT min(run_at) AS due {_READY}"
+
+_LAST = """
+SELECT run_at FROM jobs WHERE lock = ? AND state IN ('available', 'running') ORDER BY id DESC LIMIT 1
+"""
+
+_SHIFT = """
+UPDATE jobs SET run_at = CASE WHEN run_at > :before THEN run_at + :now - :before ELSE :now END
+WHERE state = 'available' AND run_at > min(:before, :now)
+"""
+
+# Further ahead than any delay of ours: the clock was set back while we were not there to see it.
+_CLAMP = "UPDATE jobs SET run_at = :now + :longest WHERE state = 'available' AND run_at > :now + 2 * :longest"
 
 _PAGE = """
 SELECT * FROM jobs WHERE {} AND id < coalesce(:before, 9223372036854775807) ORDER BY id DESC LIMIT :limit
 """
 
 _PRUNE = """
-DELETE FROM jobs INDEXED BY jobs_finished WHERE state IN ('completed', 'cancelled') AND finished_at < ?
+DELETE FROM jobs WHERE id IN (
+    SELECT id FROM jobs INDEXED BY jobs_finished
+    WHERE state IN ('completed', 'cancelled') AND finished_at < ? LIMIT 1000
+)
 """
 
 _RETRY = """
@@ -84,7 +100,8 @@ class SQLiteJobQueue:
 
     def enqueue(self, transaction: Transaction, job: NewJob, *, now: float) -> int:
         args = json.dumps(job.args, ensure_ascii=False, sort_keys=True)
-        values = (job.kind, args, self._schedule.max_attempts, now, job.lock, job.unique_key, now)
+        run_at = max(now, job.not_before)
+        values = (job.kind, args, self._schedule.max_attempts, run_at, job.lock, job.unique_key, now)
         row = transaction.execute(_INSERT, values).fetchone()
         if row is None:
             row = transaction.execute(
@@ -114,6 +131,10 @@ class SQLiteJobQueue:
             (json.dumps(list(conversations)),),
         ).rowcount
         return count
+
+    def last_due(self, transaction: Transaction, lock: str) -> float | None:
+        row = transaction.execute(_LAST, (lock,)).fetchone()
+        return None if row is None else float(row["run_at"])
 
     def announce(self) -> None:
         self._changed.set()
@@ -145,6 +166,8 @@ class SQLiteJobQueue:
                     "finished_at": now if spent else None,
                 }
                 connection.execute(_SETTLE, values)
+            longest = max(BLOCKED_PAUSE_S, *self._schedule.delays_s, 0.0)
+            connection.execute(_CLAMP, {"now": now, "longest": longest})
             return len(rows)
 
         rescued = await self._database.write(transaction)
@@ -214,6 +237,10 @@ class SQLiteJobQueue:
         rows = await self._database.fetch(_NEXT, (now,))
         return rows[0]["due"]  # type: ignore[no-any-return]
 
+    async def shift(self, *, before: float, now: float) -> None:
+        await self._database.write(lambda c: c.execute(_SHIFT, {"before": before, "now": now}).rowcount)
+        self.announce()
+
     async def get(self, job_id: int) -> Job:
         rows = await self._database.fetch("SELECT * FROM jobs WHERE id = ?", (job_id,))
         if not rows:
@@ -281,7 +308,12 @@ class SQLiteJobQueue:
         return job
 
     async def prune(self, *, finished_before: float) -> int:
-        return await self._database.write(lambda c: c.execute(_PRUNE, (finished_before,)).rowcount)
+        pruned = 0
+        while count := await self._database.write(
+            lambda c: int(c.execute(_PRUNE, (finished_before,)).rowcount)
+        ):
+            pruned += count  # in steps, so that nobody who waits for the writer waits long
+        return pruned
 
 
 def _existing(connection: Transaction, job_id: int) -> Job:
@@ -293,6 +325,7 @@ def _existing(connection: Transaction, job_id: int) -> Job:
 
 def _job(row: Row) -> Job:
     values = dict(row)
+    del values["waits"]
     return Job(
         **values
         | {

@@ -21,6 +21,8 @@ from elaaoms.jobs import Blocked, Done, Failed, Job, JobQueue, Outcome, Released
 Handler: TypeAlias = Callable[[Job], Awaitable[Outcome]]
 
 LOOK_AGAIN_S = 60.0  # at the latest, so that a jump of the clock delays a job by no more
+SET_BACK_S = 60.0  # a clock that goes back by more was set, and its jobs with it
+SET_AHEAD_S = 7200.0  # less only makes a job a little early
 SLOW_S = 60.0  # a job that runs longer is logged as slow and goes on
 _SETTLE_DELAYS_S = (0.2, 1.0, 5.0, 15.0)  # between attempts to write an outcome; the last one repeats
 
@@ -48,6 +50,7 @@ class Worker:
         self._refused: dict[int, str] = {}  # which provider a job waits for
         self._blocked: dict[str, tuple[str, float]] = {}  # why, and until when that holds
         self.turned_at = 0.0  # monotonic; the last time the loop looked at the queue
+        self._ahead: float | None = None  # of the wall clock before the monotonic one
 
     @property
     def blocked(self) -> dict[str, str]:
@@ -74,6 +77,10 @@ class Worker:
                 for task in late:
                     task.cancel()
 
+    def hurry(self) -> None:
+        """Do not wait for the jobs that run when told to stop: what they would write has no place any more."""
+        self._grace_s = 0.0
+
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._queue.announce()
@@ -82,6 +89,7 @@ class Worker:
         """Start what is due and free; seconds until it is worth looking again."""
         now = self._clock()
         try:
+            await self._follow_clock(now)
             while len(self._tasks) < self._concurrency and not stop.is_set():
                 now = self._clock()  # also for `next_due`: between two moments a job could fall due unseen
                 job = await self._queue.claim(now=now)
@@ -98,6 +106,15 @@ class Worker:
             log.warning("the queue cannot be read now: %s", error)
             return 5.0
         return LOOK_AGAIN_S if due is None else min(LOOK_AGAIN_S, max(0.0, due - self._clock()))
+
+    async def _follow_clock(self, now: float) -> None:
+        """Notice that the clock was set, by a day perhaps: no job waits that long for it, none comes early."""
+        ahead = now - asyncio.get_running_loop().time()
+        step = 0.0 if self._ahead is None else ahead - self._ahead
+        if not -SET_BACK_S <= step <= SET_AHEAD_S:
+            log.warning("the clock was set by %+.0f seconds; the jobs that wait are moved with it", step)
+            await self._queue.shift(before=now - step, now=now)
+        self._ahead = ahead
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

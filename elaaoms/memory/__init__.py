@@ -130,7 +130,7 @@ class Memory:
     @property
     def caller(self) -> str | None:
         """The caller's key, if it can be told who called."""
-        return None if self.owner.startswith(_CONVERSATION) else self.owner
+        return self.owner if is_caller(self.owner) else None
 
     def known_to(self, agent_id: str) -> bool:
         """Whether this agent may use the memory without looking at what other agents heard."""
@@ -185,8 +185,27 @@ class Prepared:
         )
 
 
+@frozen(kw_only=True)
+class Scrubbed:
+    """What a look at every row found: rows whose seal does not fit, by whom they are about.
+
+    `owners` have a damaged memory, which their facts can replace; `conversations` have a damaged fact,
+    which the archived call can replace; `lost` counts damaged facts that nothing else holds.
+    """
+
+    rows: int
+    owners: frozenset[str]
+    conversations: frozenset[str]
+    lost: int
+
+
 class MemoryStore(Protocol):
-    """Where facts and memories are kept. Methods that take a transaction are part of a larger write."""
+    """Where facts and memories are kept. Methods that take a transaction are part of a larger write.
+
+    Rows are sealed: what is not as it was written is not given out, but counted in `damaged`.
+    """
+
+    damaged: int
 
     def learn(
         self,
@@ -229,6 +248,10 @@ class MemoryStore(Protocol):
 
     def merge(self, transaction: Transaction, owner: str, into: str, *, reconcile: Reconcile) -> None:
         """Make everything heard of one owner another's, and work both out again."""
+        ...
+
+    def rebuild(self, transaction: Transaction, owner: str, reconcile: Reconcile) -> None:
+        """Work an owner's memories out again from every sound fact; what the operator decided stays."""
         ...
 
     def of_owner(self, transaction: Transaction, owner: str) -> list[Memory]:
@@ -278,6 +301,10 @@ class MemoryStore(Protocol):
         """What these memories rest on, oldest first."""
         ...
 
+    async def scrub(self, *, pause_s: float) -> Scrubbed:
+        """Compare every row with its seal, a slice at a time with a pause after each; seal what has none."""
+        ...
+
     async def count(self) -> Mapping[str, int]:
         """How many memories there are of each status."""
         ...
@@ -286,3 +313,8 @@ class MemoryStore(Protocol):
 def owner_of(caller: str | None, conversation_id: str | None) -> str:
     """Whom a memory belongs to: the caller, or the conversation whose caller cannot be told."""
     return caller if caller is not None else f"{_CONVERSATION}{conversation_id}"
+
+
+def is_caller(owner: str) -> bool:
+    """Whether a memory's owner is a caller rather than a conversation."""
+    return not owner.startswith(_CONVERSATION)

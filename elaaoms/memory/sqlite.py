@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
+import logging
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import date
+from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from attrs import asdict, evolve
 
 from elaaoms.database import Database, Row, Transaction
-from elaaoms.errors import Conflicting, NotFound
+from elaaoms.errors import Conflicting, NotFound, StorageUnavailable
 from elaaoms.memory import (
     FORGOTTEN,
     Category,
@@ -22,6 +30,7 @@ from elaaoms.memory import (
     Reconcile,
     Relation,
     Revision,
+    Scrubbed,
     Status,
 )
 
@@ -30,14 +39,20 @@ _HEARD = ("key", "source", "conversation_id", "agent_id", "heard_at", "arrived_a
 _MEMORY = tuple(field.name for field in Memory.__attrs_attrs__)
 _IN_ORDER = "ORDER BY heard_at, arrived_at, id"
 
+_SEALED = {"facts": ("owner", *_HEARD, *_FACT), "memories": _MEMORY}
+_SLICE = 200  # rows that a scrub looks at before it pauses
+
 _INSERT_FACT = (
-    f"INSERT INTO facts (owner, {', '.join((*_HEARD, *_FACT))})"
-    f" VALUES (:owner, {', '.join(f':{name}' for name in (*_HEARD, *_FACT))})"
+    f"INSERT INTO facts ({', '.join(_SEALED['facts'])}, seal)"
+    f" VALUES ({', '.join(f':{name}' for name in _SEALED['facts'])}, :seal)"
 )
 _SAVE_MEMORY = (
-    f"INSERT INTO memories ({', '.join(_MEMORY)}) VALUES ({', '.join(f':{name}' for name in _MEMORY)})"
-    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _MEMORY[1:])}"
+    f"INSERT INTO memories ({', '.join(_MEMORY)}, seal) VALUES ({', '.join(f':{name}' for name in _MEMORY)}, :seal)"
+    " ON CONFLICT (id) DO UPDATE SET"
+    f" {', '.join(f'{name} = excluded.{name}' for name in (*_MEMORY[1:], 'seal'))}"
 )
+
+log = logging.getLogger("elaaoms.memory")
 
 
 class SQLiteMemoryStore:
@@ -45,6 +60,7 @@ class SQLiteMemoryStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.damaged = 0
 
     # -- within a transaction ---------------------------------------------------
 
@@ -67,14 +83,19 @@ class SQLiteMemoryStore:
                 "SELECT * FROM facts WHERE conversation_id = ?", (conversation_id,)
             ).fetchall()
             past = {row["owner"] for row in before}
-            if past <= {owner} and {_heard(row) for row in before} == set(new):
+            sound = all(_is_sound(row, "facts") for row in before)
+            if sound and past <= {owner} and {_heard(row) for row in before} == set(new):
                 return 0
             transaction.execute("DELETE FROM facts WHERE conversation_id = ?", (conversation_id,))
-        transaction.executemany(_INSERT_FACT, [_fact_values(owner, fact) for fact in new])
+        transaction.executemany(_INSERT_FACT, [_sealed(_fact_values(owner, fact), "facts") for fact in new])
         for other in past - {owner}:  # the call turned out to be somebody else's
-            self._rebuild(transaction, other, reconcile)
-        if owner in past or self._something_later(transaction, owner, new):
-            self._rebuild(transaction, owner, reconcile)
+            self.rebuild(transaction, other, reconcile)
+        if (
+            owner in past
+            or self._something_later(transaction, owner, new)
+            or self._is_damaged(transaction, owner)
+        ):
+            self.rebuild(transaction, owner, reconcile)
         elif new:
             known = self.of_owner(transaction, owner)
             self._save(transaction, reconcile(new, known, owner, upheld=_upheld(known)))
@@ -116,15 +137,23 @@ class SQLiteMemoryStore:
         ).fetchone()
         return row is not None
 
-    def _rebuild(self, transaction: Transaction, owner: str, reconcile: Reconcile) -> None:
-        """Work an owner's memories out again from every fact; what the operator decided stays."""
-        old = {memory.id: memory for memory in self.of_owner(transaction, owner)}
-        rows = transaction.execute(f"SELECT * FROM facts WHERE owner = ? {_IN_ORDER}", (owner,))
-        upheld = _upheld(old.values())
-        revision = reconcile([_heard(row) for row in rows], (), owner, upheld=upheld)
+    def _is_damaged(self, transaction: Transaction, owner: str) -> bool:
+        rows = transaction.execute("SELECT * FROM memories WHERE owner = ?", (owner,))
+        return not all(_is_sound(row, "memories") for row in rows)
+
+    def rebuild(self, transaction: Transaction, owner: str, reconcile: Reconcile) -> None:
+        # What was decided counts also where a bit of the words has flipped.
+        decided = transaction.execute(
+            "SELECT id, pinned, restored_at FROM memories WHERE owner = ?", (owner,)
+        ).fetchall()
+        old = {row["id"]: row for row in decided}
+        upheld = {row["id"]: row["restored_at"] for row in decided if row["restored_at"] is not None}
+        rows = transaction.execute(f"SELECT * FROM facts WHERE owner = ? {_IN_ORDER}", (owner,)).fetchall()
+        heard = [_heard(row) for row in self._sound(rows, "facts")]
+        revision = reconcile(heard, (), owner, upheld=upheld)
         transaction.execute("DELETE FROM memories WHERE owner = ? AND status != 'forgotten'", (owner,))
         kept = tuple(
-            evolve(memory, pinned=old[memory.id].pinned, restored_at=upheld.get(memory.id))
+            evolve(memory, pinned=bool(old[memory.id]["pinned"]), restored_at=upheld.get(memory.id))
             if memory.id in old
             else memory
             for memory in revision.memories
@@ -132,16 +161,15 @@ class SQLiteMemoryStore:
         self._save(transaction, evolve(revision, memories=kept))
 
     def _save(self, transaction: Transaction, revision: Revision) -> None:
-        transaction.executemany(_SAVE_MEMORY, [_memory_values(memory) for memory in revision.memories])
+        values = [_sealed(_memory_values(memory), "memories") for memory in revision.memories]
+        transaction.executemany(_SAVE_MEMORY, values)
         transaction.executemany(
             "UPDATE facts SET memory = ?, effect = ? WHERE key = ?",
             [(memory, effect, key) for key, (memory, effect) in revision.effects.items()],
         )
 
     def pin(self, transaction: Transaction, memory_id: str, pinned: bool) -> Memory:
-        memory = evolve(self._one(transaction, memory_id), pinned=pinned)
-        transaction.execute(_SAVE_MEMORY, _memory_values(memory))
-        return memory
+        return self._save_one(transaction, evolve(self._one(transaction, memory_id), pinned=pinned))
 
     def restore(
         self, transaction: Transaction, memory_id: str, *, reconcile: Reconcile, now: float
@@ -149,8 +177,8 @@ class SQLiteMemoryStore:
         memory = self._one(transaction, memory_id)
         if memory.status is not Status.SUPERSEDED:
             raise Conflicting(f"only a superseded memory can be restored; this one is {memory.status.value}")
-        transaction.execute("UPDATE memories SET restored_at = ? WHERE id = ?", (now, memory_id))
-        self._rebuild(transaction, memory.owner, reconcile)
+        self._save_one(transaction, evolve(memory, restored_at=now))
+        self.rebuild(transaction, memory.owner, reconcile)
         return self._one(transaction, memory_id)
 
     def forget(self, transaction: Transaction, memory_id: str, *, reconcile: Reconcile, now: float) -> Memory:
@@ -176,8 +204,8 @@ class SQLiteMemoryStore:
             pinned=False,
             restored_at=None,
         )
-        transaction.execute(_SAVE_MEMORY, _memory_values(empty))
-        self._rebuild(transaction, memory.owner, reconcile)
+        self._save_one(transaction, empty)
+        self.rebuild(transaction, memory.owner, reconcile)
         return empty
 
     def erase(self, transaction: Transaction, owner: str) -> dict[str, int]:
@@ -189,11 +217,18 @@ class SQLiteMemoryStore:
         return {**counts, "greetings": greetings}
 
     def merge(self, transaction: Transaction, owner: str, into: str, *, reconcile: Reconcile) -> None:
-        for table in ("facts", "forgotten"):
-            transaction.execute(f"UPDATE {table} SET owner = ? WHERE owner = ?", (into, owner))
+        rows = transaction.execute(f"SELECT * FROM facts WHERE owner = ? {_IN_ORDER}", (owner,)).fetchall()
+        heard = [_heard(row) for row in self._sound(rows, "facts")]
+        transaction.execute("DELETE FROM facts WHERE owner = ?", (owner,))
+        transaction.executemany(_INSERT_FACT, [_sealed(_fact_values(into, fact), "facts") for fact in heard])
+        transaction.execute("UPDATE forgotten SET owner = ? WHERE owner = ?", (into, owner))
         transaction.execute("DELETE FROM greetings WHERE caller = ?", (owner,))
-        self._rebuild(transaction, owner, reconcile)
-        self._rebuild(transaction, into, reconcile)
+        self.rebuild(transaction, owner, reconcile)
+        self.rebuild(transaction, into, reconcile)
+
+    def _save_one(self, transaction: Transaction, memory: Memory) -> Memory:
+        transaction.execute(_SAVE_MEMORY, _sealed(_memory_values(memory), "memories"))
+        return memory
 
     def _one(self, transaction: Transaction, memory_id: str) -> Memory:
         row = transaction.execute("SELECT * FROM memories WHERE id = ?", (memory_id,)).fetchone()
@@ -204,8 +239,16 @@ class SQLiteMemoryStore:
     def of_owner(self, transaction: Transaction, owner: str) -> list[Memory]:
         rows = transaction.execute(
             "SELECT * FROM memories WHERE owner = ? ORDER BY first_heard, rowid", (owner,)
-        )
-        return [_memory(row) for row in rows]
+        ).fetchall()
+        return [_memory(row) for row in self._sound(rows, "memories")]
+
+    def _sound(self, rows: Sequence[Row], table: str) -> list[Row]:
+        """The rows that are as they were written; the others are nobody's to hear."""
+        sound = [row for row in rows if _is_sound(row, table)]
+        if len(sound) < len(rows):
+            self.damaged += len(rows) - len(sound)
+            log.critical("%d rows of %s are not as they were written", len(rows) - len(sound), table)
+        return sound
 
     def prepare(self, transaction: Transaction, caller: str, prepared: Mapping[str, Prepared]) -> None:
         transaction.execute("DELETE FROM greetings WHERE caller = ?", (caller,))
@@ -243,12 +286,14 @@ class SQLiteMemoryStore:
             "SELECT * FROM memories WHERE owner = ? AND status = 'active' ORDER BY first_heard, rowid",
             (caller,),
         )
-        return [_memory(row) for row in rows]
+        return [_memory(row) for row in self._sound(rows, "memories")]
 
     async def get(self, memory_id: str) -> Memory:
         rows = await self._database.fetch("SELECT * FROM memories WHERE id = ?", (memory_id,))
         if not rows:
             raise NotFound(f"there is no memory {memory_id}")
+        if not self._sound(rows, "memories"):
+            raise StorageUnavailable(f"memory {memory_id} is damaged and will be worked out again")
         return _memory(rows[0])
 
     async def page(
@@ -288,13 +333,13 @@ class SQLiteMemoryStore:
             " ORDER BY first_heard DESC, id DESC LIMIT :limit",
             parameters,
         )
-        return [_memory(row) for row in rows]
+        return [_memory(row) for row in self._sound(rows, "memories")]
 
     async def facts(self, conversation_id: str) -> list[Heard]:
         rows = await self._database.fetch(
             "SELECT * FROM facts WHERE conversation_id = ? ORDER BY turn, id", (conversation_id,)
         )
-        return [_heard(row) for row in rows]
+        return [_heard(row) for row in self._sound(rows, "facts")]
 
     async def evidence(self, memory_ids: Sequence[str]) -> Mapping[str, list[Evidence]]:
         found: dict[str, list[Evidence]] = {memory: [] for memory in memory_ids}
@@ -307,6 +352,32 @@ class SQLiteMemoryStore:
             found[row["memory"]].append(Evidence(**dict(row)))
         return found
 
+    async def scrub(self, *, pause_s: float) -> Scrubbed:
+        rows, lost = 0, 0
+        owners: set[str] = set()
+        conversations: set[str] = set()
+        for table in _SEALED:
+            after = 0
+            while page := await self._database.fetch(
+                f"SELECT rowid AS number, * FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {_SLICE}",
+                (after,),
+            ):
+                after, rows = page[-1]["number"], rows + len(page)
+                for row in await asyncio.to_thread(_unsound, page, table):
+                    if table == "memories":
+                        owners.add(row["owner"])
+                    elif row["source"] == "call" and row["conversation_id"]:
+                        conversations.add(row["conversation_id"])
+                    else:
+                        lost += 1
+                if bare := [row for row in page if row["seal"] is None]:
+                    await self._database.write(partial(_seal_all, table, bare))
+                await asyncio.sleep(pause_s)
+        self.damaged = lost
+        return Scrubbed(
+            rows=rows, owners=frozenset(owners), conversations=frozenset(conversations), lost=lost
+        )
+
     async def count(self) -> Mapping[str, int]:
         rows = await self._database.fetch("SELECT status, count(*) AS n FROM memories GROUP BY status")
         return {status.value: 0 for status in Status} | {row["status"]: row["n"] for row in rows}
@@ -314,6 +385,70 @@ class SQLiteMemoryStore:
 
 def _upheld(memories: Iterable[Memory]) -> dict[str, float]:
     return {memory.id: memory.restored_at for memory in memories if memory.restored_at is not None}
+
+
+def _seal(values: Mapping[str, Any] | Row, table: str) -> str:
+    """SHA-256 over a row's values. Empty ones are left out, so that a column which is added later and
+    empty breaks no seal; numbers are what SQLite makes of them."""
+    told = {
+        name: float(value) if isinstance(value, int | float) else value
+        for name in _SEALED[table]
+        if (value := values[name]) not in (None, "", 0, "[]")
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _sealed(values: dict[str, Any], table: str) -> dict[str, Any]:
+    return values | {"seal": _seal(values, table)}
+
+
+def _is_sound(row: Row, table: str) -> bool:
+    try:
+        return row["seal"] is None or row["seal"] == _seal(row, table)
+    except (TypeError, ValueError):  # not even of the kind that was written
+        return False
+
+
+def _unsound(rows: Sequence[Row], table: str) -> list[Row]:
+    return [row for row in rows if not _is_sound(row, table)]
+
+
+def _seal_all(table: str, rows: Sequence[Row], transaction: Transaction) -> None:
+    transaction.executemany(
+        f"UPDATE {table} SET seal = ? WHERE rowid = ? AND seal IS NULL",
+        [(_seal(row, table), row["number"]) for row in rows],
+    )
+
+
+def _as_decided(new: Memory, old: Row) -> Memory:
+    forgotten = old["status"] == Status.FORGOTTEN
+    return evolve(
+        new,
+        pinned=bool(old["pinned"]),
+        status=Status.FORGOTTEN if forgotten else new.status,
+        superseded_by=None if forgotten else new.superseded_by,
+    )
+
+
+def salvaged(path: Path) -> list[tuple[str, Heard]]:
+    """What operators said, from a database that was set aside, as far as it can be read: (address, fact).
+
+    Everything else stands in the archive.
+    """
+    found = []
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        try:
+            rows = connection.execute(
+                "SELECT callers.address, facts.* FROM facts JOIN callers ON callers.caller = facts.owner"
+                " WHERE facts.source = 'operator'"
+            )
+            for row in rows:
+                if "seal" not in row.keys() or _is_sound(row, "facts"):  # noqa: SIM118 - a Row is no mapping
+                    found.append((row["address"], _heard(row)))
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            log.error("%s cannot be read further: %s", path.name, error)
+    return found
 
 
 def _fact_values(owner: str, heard: Heard) -> dict[str, Any]:

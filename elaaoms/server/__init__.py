@@ -68,4 +68,4 @@ def make_app(services: Services, routes: tuple[Route, ...]) -> web.Application:
     return app
 
 
-__all__ = ["ADMIN", "PUBLIC", "Services", "make_app"]
+__all__ = ["ADMIN", "PUBLIC", "Route", "Services", "make_app"]

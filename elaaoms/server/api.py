@@ -406,6 +406,8 @@ async def show_call(services: Services, request: web.Request, _: bytes) -> web.R
         "charges": [asdict(charge) | {"at": views.moment(charge.at)} for charge in charges]
     }
     shown |= {"memories": await _with_evidence(services, memories)}
+    trail = await services.audit.about(call.conversation_id)
+    shown |= {"audit": [asdict(entry) | {"at": views.moment(entry.at)} for entry in trail]}
     return success(request, "found", shown)
 
 

@@ -6,8 +6,10 @@ import asyncio
 import hmac
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from aiohttp import ClientPayloadError, web
@@ -16,6 +18,7 @@ from attrs import frozen
 
 from elaaoms import __version__, logs
 from elaaoms.archive import Archive
+from elaaoms.audit import AuditTrail
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls import CallStore
 from elaaoms.config import Config
@@ -36,6 +39,7 @@ from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.memory import MemoryStore
 from elaaoms.recall import Recall
+from elaaoms.server.connections import Connection
 from elaaoms.webhooks import InvalidSignature, Verifier
 
 log = logging.getLogger("elaaoms.http")
@@ -89,6 +93,8 @@ class Services:
     ]  # another provider or model, for replays
     budget: Budget
     recall: Recall
+    audit: AuditTrail
+    aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
 
@@ -214,7 +220,7 @@ def border(services: Services) -> Middleware:
     async def around(request: web.Request, handler: Inner) -> web.StreamResponse:
         request[REQUEST_ID] = _request_id(request)
         started = asyncio.get_running_loop().time()
-        with logs.fields(request_id=request[REQUEST_ID]):
+        with logs.fields(request_id=request[REQUEST_ID]), _at_work(request):
             response = _preflight(services, request) or await _answered(services, request, handler)
             resource = request.match_info.route.resource
             path = resource.canonical if resource is not None else "unmatched"
@@ -223,6 +229,20 @@ def border(services: Services) -> Middleware:
         return response
 
     return around
+
+
+@contextmanager
+def _at_work(request: web.Request) -> Iterator[None]:
+    """Tell the listener that the connection is no longer idle."""
+    connection = request.protocol
+    if not isinstance(connection, Connection):
+        yield
+        return
+    connection.begun()
+    try:
+        yield
+    finally:
+        connection.ended()
 
 
 async def _answered(services: Services, request: web.Request, handler: Inner) -> web.StreamResponse:

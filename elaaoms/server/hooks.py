@@ -11,6 +11,7 @@ from attrs import asdict
 
 from elaaoms import __version__, strict
 from elaaoms.budget import NAME as BUDGET
+from elaaoms.database import Transaction
 from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
 from elaaoms.recall import Initiation, Search
 from elaaoms.recall import not_now as nothing_now
@@ -34,14 +35,15 @@ async def post_call(services: Services, request: web.Request, _: bytes) -> web.R
             raise Refused(413, f"the body is larger than {limits.max_transcript_mb * MIB} bytes")
 
     verifier = verifier_of(services, request)  # refuses a hopeless header before anything is read
-    services.archive.check_space(request.content_length or 0)
-    with services.archive.receive() as incoming:
+    announced = request.content_length or 0
+    services.archive.check_space(announced)
+    with services.archive.receive(announced) as incoming:
         async for chunk in pieces(
             services, request, max(limits.max_audio_mb, limits.max_transcript_mb) * MIB
         ):
             verifier.update(chunk)
             if incoming.size // MIB != (incoming.size + len(chunk)) // MIB:
-                services.archive.check_space(0, large=True)
+                services.archive.room_for(incoming)
             incoming.write(chunk)
         verifier.finish()
         archived = await services.archive.keep(incoming, check)
@@ -109,8 +111,8 @@ async def health(services: Services, request: web.Request, _: bytes) -> web.Resp
 
 async def _storage(services: Services) -> dict[str, Any]:
     try:
-        free = await asyncio.to_thread(services.archive.free_bytes)
-        services.archive.check_space(0)
+        await asyncio.to_thread(services.archive.probe)
+        free = services.archive.free_bytes()
     except StorageUnavailable as error:
         return {"status": "down", "reason": str(error)}
     return {"status": "ok", "free_mb": free // MIB}
@@ -119,6 +121,7 @@ async def _storage(services: Services) -> dict[str, Any]:
 async def _database(services: Services) -> dict[str, Any]:
     try:
         async with asyncio.timeout(2):
+            await services.database.write(_nothing)  # a locked or read-only one still answers questions
             jobs = await services.queue.counts()
             calls = await services.calls.counts()
     except StorageFailed:
@@ -127,9 +130,19 @@ async def _database(services: Services) -> dict[str, Any]:
         return {"status": "down", "reason": str(error)}
     except TimeoutError:
         return {"status": "down", "reason": "it did not answer within 2 seconds"}
+    if services.database.damage.done():
+        return {"status": "down", "reason": str(services.database.damage.result())}
     if services.ingest.behind:
         return {"status": "degraded", "reason": "archived calls wait to be recorded", "jobs": jobs, **calls}
+    if services.aside:
+        names = ", ".join(path.name for path in services.aside)
+        reason = f"a damaged database was set aside ({names}); stop and run `elaaoms recover`"
+        return {"status": "degraded", "reason": reason, "jobs": jobs, **calls}
     return {"status": "ok", "jobs": jobs, **calls}
+
+
+def _nothing(_: Transaction) -> None:
+    return None
 
 
 def _worker(services: Services) -> dict[str, Any]:
