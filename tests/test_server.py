@@ -898,7 +898,7 @@ async def test_health_lists_every_dependency(platform: Platform) -> None:
 
 async def test_a_blocked_provider_is_degraded_and_fails_only_when_asked_strictly(platform: Platform) -> None:
     assert platform.up is not None
-    platform.up.services.worker.blocked["rules"] = "the key is refused"
+    platform.up.services.worker.block("rules", "the key is refused", 300)
     answer = await platform.request("GET", f"{platform.url}/health")
     assert (answer.status, answer.data["status"]) == (200, "degraded")
     strict = await platform.request("GET", f"{platform.url}/health?strict=1")

@@ -58,6 +58,10 @@ class Worker:
         now = self._clock()
         return {name: reason for name, (reason, until) in self._blocked.items() if now < until}
 
+    def block(self, provider: str, reason: str, pause_s: float) -> None:
+        """Note that jobs wait for a provider, until a while after the next of them is due."""
+        self._blocked[provider] = (reason, self._clock() + pause_s + LOOK_AGAIN_S)
+
     @property
     def running(self) -> int:
         """How many jobs run at the moment."""
@@ -140,8 +144,7 @@ class Worker:
         outcome = await self._handled(job)
         if isinstance(outcome, Blocked):
             self._refused[job.id] = outcome.provider
-            until = self._clock() + outcome.pause_s + LOOK_AGAIN_S
-            self._blocked[outcome.provider] = (outcome.reason, until)
+            self.block(outcome.provider, outcome.reason, outcome.pause_s)
         elif isinstance(outcome, Done) and (provider := self._refused.pop(job.id, None)):
             self._blocked.pop(provider, None)  # it answers again
         return outcome
