@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from attrs import evolve, frozen
 
+from elaaoms import supervisor
 from elaaoms.archive import Archive, disk_errors
 from elaaoms.audit import SQLiteAuditTrail
 from elaaoms.budget import Budget, Meter
@@ -58,6 +59,9 @@ SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not star
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
 CUT_OFF_S = 1.0  # for requests that did not end by then
 KEEP_ALIVE_S = 30.0
+BACKLOG = 1024  # connections that wait to be accepted
+STATUS_EVERY_S = 15.0
+WORKER_TURNS_S = 90.0  # the worker looks at its queue once a minute at the latest
 ADOPT_S = 1.0  # how long a start looks for bodies without a row before it serves; then it looks meanwhile
 CATCH_UP_S = 2.0  # between two attempts to record what came while the database refused
 LAST_WORDS_S = 0.2  # for answers on their way when the disk failed
@@ -84,11 +88,17 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    config: Config, secrets: Secrets, *, clock: Callable[[], float] = time.time, damaged: bool = False
+    config: Config,
+    secrets: Secrets,
+    *,
+    clock: Callable[[], float] = time.time,
+    damaged: bool = False,
+    sockets: supervisor.Inherited = supervisor.Inherited(),  # noqa: B008 - a frozen value
 ) -> AsyncIterator[Running]:
     """A complete daemon in this event loop, until the block ends; then it drains.
 
-    A damaged database is set aside for a fresh one; `damaged` says that this one is.
+    A damaged database is set aside for a fresh one; `damaged` says that this one is. `sockets` that a
+    service manager opened take the place of the configured hosts and ports.
     """
     secrets.require(*SECRETS)
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -105,8 +115,10 @@ async def running(
             try:
                 at = config.server
                 async with (
-                    _listening(services, PUBLIC, at.host, at.port, "server.port") as url,
-                    _listening(services, ADMIN, at.admin_host, at.admin_port, "server.admin_port") as admin,
+                    _listening(services, PUBLIC, at.host, at.port, "server.port", sockets.public) as url,
+                    _listening(
+                        services, ADMIN, at.admin_host, at.admin_port, "server.admin_port", sockets.admin
+                    ) as admin,
                 ):
                     _write_lock(lock, url, admin)
                     yield Running(url=url, admin_url=admin, services=services, fatal=fatal)
@@ -407,7 +419,12 @@ async def _scrub(services: Services) -> None:
 
 @asynccontextmanager
 async def _listening(
-    services: Services, routes: tuple[Route, ...], host: str, port: int, setting: str
+    services: Services,
+    routes: tuple[Route, ...],
+    host: str,
+    port: int,
+    setting: str,
+    inherited: socket.socket | None = None,
 ) -> AsyncIterator[str]:
     """Serve `routes`; when the block ends, what has begun to arrive is taken in before the doors close."""
     runner = web.AppRunner(make_app(services, routes), handle_signals=False, shutdown_timeout=CUT_OFF_S)
@@ -420,7 +437,11 @@ async def _listening(
             keep_alive_s=KEEP_ALIVE_S,
         )
         try:
-            server = await asyncio.get_running_loop().create_server(listener, host, port, backlog=1024)
+            loop = asyncio.get_running_loop()
+            if inherited is not None:  # who opened it keeps it: what comes while we restart waits in it
+                server = await loop.create_server(listener, sock=inherited.dup(), backlog=BACKLOG)
+            else:
+                server = await loop.create_server(listener, host, port, backlog=BACKLOG)
         except (OSError, OverflowError) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             raise ElaaomsError(f"cannot listen on {host} port {port} ({setting}): {reason}") from error
@@ -650,15 +671,18 @@ async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     waiting = asyncio.ensure_future(stopped.wait())
+    sockets = supervisor.inherited()
     damaged = False
     while not stopped.is_set():
-        async with running(config, secrets, damaged=damaged) as daemon:
+        async with running(config, secrets, damaged=damaged, sockets=sockets) as daemon:
             if not damaged:
                 announce(daemon)
-                _notify("READY=1")
+                supervisor.notify("READY=1")
             services = daemon.services
             ends = (waiting, daemon.fatal, services.database.damage)
+            beating = asyncio.create_task(_beat(services), name="heartbeat")
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            beating.cancel()
             if daemon.fatal.done():
                 await asyncio.sleep(LAST_WORDS_S)
                 _abandon(daemon.fatal.exception())
@@ -666,10 +690,29 @@ async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], 
             if damaged:
                 services.worker.hurry()
             else:
-                _notify("STOPPING=1")
+                supervisor.notify("STOPPING=1")
                 log.info("stopping")
             port, admin_port = (urlsplit(url).port or 0 for url in (daemon.url, daemon.admin_url))
             config = evolve(config, server=evolve(config.server, port=port, admin_port=admin_port))
+
+
+async def _beat(services: Services) -> None:
+    """Tell the service manager that we are well for as long as a query answers and the worker turns."""
+    every = supervisor.watchdog_s()
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            async with asyncio.timeout(every or STATUS_EVERY_S):
+                counts = await services.queue.counts()
+                failed = counts.get("failed", 0)
+                waiting = counts.get("available", 0) + counts.get("running", 0)
+            if loop.time() - services.worker.turned_at < WORKER_TURNS_S:
+                supervisor.notify(f"WATCHDOG=1\nSTATUS={waiting} jobs waiting, {failed} failed")
+            else:
+                supervisor.notify("STATUS=the worker does not turn")
+        except (ElaaomsError, TimeoutError) as error:
+            supervisor.notify(f"STATUS=the database does not answer ({type(error).__name__})")
+        await asyncio.sleep(every or STATUS_EVERY_S)
 
 
 def _abandon(error: BaseException | None) -> NoReturn:
@@ -678,13 +721,3 @@ def _abandon(error: BaseException | None) -> NoReturn:
     sys.stderr.write(f"Error: {error}\n")
     sys.stderr.flush()
     os._exit(DISK_FAILED)
-
-
-def _notify(state: str) -> None:
-    """Tell systemd our state, when it asked for it (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address[:1] not in ("/", "@"):
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-        sender.connect(address.replace("@", "\0", 1))
-        sender.sendall(state.encode())
