@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 _UNITS = (
@@ -116,6 +117,35 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     if run:
         runs.append(run)
     return frozenset(number.lstrip("0") or "0" for number in singles), tuple(runs)
+
+
+def counted(tokens: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+    """The whole numbers that a list of words says: each with the place where it starts and where it ends."""
+    at = 0
+    while at < len(tokens):
+        start, total = at, None
+        while at < len(tokens):
+            token = tokens[at]
+            value = int(token) if token.isdecimal() and len(token) < 7 else _value(token)
+            if value is not None and not (total is not None and not _adds(total, value)):
+                total = (total or 0) + value
+            elif token in _SCALES:
+                rest = (total or 1) % 1000 if (total or 0) > 1000 else total or 1
+                total = (total or 1) - rest + rest * _SCALES[token]
+            elif total is None or not (
+                (token == "-" or (token in _AND and total >= 20 and total % 10 == 0))
+                and at + 1 < len(tokens)
+                and (following := _value(tokens[at + 1])) is not None
+                and _adds(total, following)
+            ):
+                break
+            at += 1
+            if token.isdecimal():
+                break
+        if total is None:
+            at += 1
+        else:
+            yield total, start, at
 
 
 def _adds(last: int, value: int) -> bool:
