@@ -46,7 +46,7 @@ _COMMITS = re.compile(
     r"(?:meldet|melden|kommt|ruft|rufen|schickt|erhalten|bekommen) (?:sich|sie|ihnen)|"
     r"voy a|vamos a|va a|van a|(?:le|les|lo|la|se lo|se la) \w+(?:o|amos|emos|imos)|\w{2,}(?:aré|eré|iré|dré|remos|rán?|rá)|"
     r"je vais|nous allons|on va|(?:je|nous|on) (?:vous|te|le|la|les) \w+|je (?!suis\b|vois\b|comprends\b|sais\b)\w+(?:e|s)|nous \w+ons|"
-    r"\w{2,}(?:erai|irai|drai|rrai|rons|ront|rez|era|ira|dra|rra)|vous (?:recevrez|aurez))\b)",
+    r"ser[aá]n?|seront|aura|auront|\w{2,}(?:erai|irai|drai|rrai|rons|ront|rez|era|ira|dra|rra)|vous (?:recevrez|aurez))\b)",
     re.IGNORECASE,
 )
 _PROMISED = re.compile(

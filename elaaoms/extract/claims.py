@@ -11,7 +11,7 @@ from elaaoms.extract.clauses import doubtful
 from elaaoms.extract.days import NAMES, Meaning, Said, consistent, written
 from elaaoms.extract.numerals import counted, within
 from elaaoms.extract.numerals import said as numerals
-from elaaoms.extract.people import People, alike, genders, kinds, mentions, own
+from elaaoms.extract.people import People, alike, genders, kinds, mentions, own, unaccented
 from elaaoms.extract.spoken import codes, emails, spelled
 from elaaoms.memory import Category, Fact
 from elaaoms.webhooks import Conversation
@@ -134,6 +134,7 @@ _AMBIGUOUS = {
     "es": frozenset("uno una un primero primer primera segundo media".split()),
     "fr": frozenset("un une neuf premier première seconde".split()),
 }
+_PARTICIPLE = re.compile(r"^(an|auf|aus|ab|ein|mit|zu|vor|nach|um|her|hin|weg)ge(?=\w{3})")
 _CODE_LIKE = re.compile(r"[A-Z]{1,5}")
 
 
@@ -219,12 +220,9 @@ class _Claim:
         """Whether the caller denies what the fact asserts: a no where the fact has its words from, and none in the fact."""
         if _NEGATIVE.search(self._fact.content):
             return False
-        told = max(self._clauses, key=lambda clause: len(gist(clause)), default="")
-        lead = self._turn.text[self._start : self._at]
-        before = " ".join(_CLAUSE.split(lead)[-1].split()[-3:])
-        if _NEGATES.search(before) and self._fact.quote.strip().startswith(told.strip()[:12]):
-            return True
-        return _NEGATES.search(told) is not None and not self._after_denial(told)
+        return bool(self._clauses) and all(
+            _NEGATES.search(told) is not None and not self._after_denial(told) for told in self._clauses
+        )
 
     def _after_denial(self, told: str) -> bool:
         """Whether the no is about what is refused ("no penicillin") and the fact about why ("she gets a rash")."""
@@ -306,7 +304,7 @@ class _Claim:
         """Whether the fact has its words from its evidence; numbers and days that were said count as words."""
         content = self._fact.content
         harm = _HARM.search(content)
-        if harm is not None and not _near(harm[1].casefold(), set(_folded(self._around))):
+        if harm is not None and not _near(_stem(harm[1].casefold()), gist(self._around)):
             return False
         about = gist(content)
         shared = sum(_near(word, gist(self._around)) for word in about)
@@ -365,7 +363,13 @@ class _Claim:
 
     def _are_the_numbers(self) -> bool:
         content = self._fact.content
-        days = {str(part) for said in written(content) for part in (said.day, said.month, said.year) if part}
+        days = {
+            str(part)
+            for said in written(content)
+            if said.month
+            for part in (said.day, said.month, said.year)
+            if part
+        }
         if self._fact.event_date is not None:
             event = self._fact.event_date
             days |= {str(event.day), str(event.month), str(event.year)}
@@ -451,7 +455,8 @@ class _Claim:
         for name in _names(content, self._language):
             if not self._is_named(name):
                 return False
-        return all(self._stand_together(match[0]) for match in _FULL_NAME.finditer(content))
+        full = _NAME_AFTER.findall(content) if self._language == "de" else _FULL_NAME.findall(content)
+        return all(self._stand_together(name) for name in full)
 
     def _heard_names(self) -> Iterator[str]:
         """The texts whose names a fact may use: the caller's up to here, the agent's where the caller agreed."""
@@ -499,16 +504,21 @@ def _is_event(said: Said, fact: Fact) -> bool:
 def gist(text: str) -> frozenset[str]:
     """The beginnings of the words that carry a text's meaning, so that forms of a word are the same."""
     return frozenset(
-        word[:4]
+        _stem(word)
         for word in _folded(text)
         if len(word) > 2 and word not in _ABOUT and word not in NAMES and not word.isdigit()
     )
 
 
-def _near(word: str, said: set[str] | frozenset[str]) -> bool:
-    """Whether a word was said in some form: begun alike, or inside a compound."""
+def _stem(word: str) -> str:
+    word = unaccented(_PARTICIPLE.sub(r"\1", word))
+    return word[:4] if len(word) > 5 else word[:3]
+
+
+def _near(word: str, said: frozenset[str]) -> bool:
+    """Whether a word was said in some form: begun alike, or but for its first letter ("come", "become")."""
     return any(
-        word[:4] == other[:4] or (len(word) > 3 and len(other) > 3 and word[1:4] == other[1:4])
+        word.startswith(other) or other.startswith(word) or (len(word) > 3 and word[1:4] == other[1:4])
         for other in said
     )
 

@@ -222,7 +222,6 @@ def _numbered(tokens: Sequence[str], at: int, end: int, value: int) -> Said | No
         return None
     before = tokens[at - 1] if at else ""
     ordinal = _ORDINAL.search(tokens[end - 1]) or tokens[end : end + 1] in (
-        ["."],
         ["th"],
         ["st"],
         ["nd"],
@@ -406,7 +405,7 @@ class Meaning:
         away = (day - today).days
         ahead = (day.weekday() - today.weekday()) % 7 or 7
         if said.turn == "coming":
-            return away == ahead
+            return away == ahead or (ahead <= 2 and away == ahead + 7)
         if said.turn == "next":  # the coming one for some; for others the one of the week after this
             return away == ahead or (away == ahead + 7 and ahead + today.weekday() < 7)
         if said.turn == "last":

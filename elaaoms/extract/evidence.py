@@ -26,13 +26,18 @@ _TO_THE_MODEL = re.compile(
     r"retiens|enregistre[zr]?|mémorise[zr]?)\b.{0,60}\b(?:memory|memories|every (?:agent|caller|customer)|all (?:agents|callers|customers)|"
     r"gedächtnis|alle (?:agenten|anrufer|kunden)|todos los (?:agentes|clientes)|memoria|mémoire|tous les (?:agents|clients))|"
     r"\b(?:tell|greet|say to) (?:every|all|the next|other) ?\w*|\b(?:next|every) (?:caller|time (?:somebody|someone|anyone|a caller))|"
+    r"(?:^|[:,.!?\"“«]\s*|\b(?:hey|hallo|hola|dear|liebe[rs]?|querid[oa]) )(?:assistants?|assistent|asistente|system|sistema|système|robot|roboter|"
+    r"computer|chatbot|bot|ki|ia)\s*[,:!]\s*\w|"
     r"\b(?:function|tool)[ _]?call|search_memory|\bjson\b|\bprompt\b|language model|\bLLM\b|chatbot|\bas an ai\b",
     re.IGNORECASE,
 )
 _STATUS = re.compile(
     r"\b(?:admin\w*|VIP|verified|verifi\w+|authori[sz]ed|autori\w+|approved|genehmigt|aprobad\w+|approuv\w+|premium|privileged|"
     r"(?:is|works as) (?:an? |the )?(?:employee|manager|owner|director|boss|supervisor|police\w*|officer|doctor of|staff|developer)|"
-    r"entitled|exempt|unlimited|full access|zugriff|acceso|accès)\b",
+    r"entitled|exempt|unlimited|full access|zugriff|acceso|accès|free (?:treatment|upgrades?|of charge)|(?:pays?|owes?) nothing|"
+    r"(?:pays?|has) no (?:fees?|charges?)|upgraded|berechtigt|befreit|unbegrenzt\w*|(?:zahlt|bezahlt) (?:nichts|keine)|"
+    r"kostenlos\w* (?:behandlung|upgrade)|gebührenfrei|ilimitad\w+|exent\w+|con derecho|no paga (?:nada|comisi\w+)|illimité\w*|"
+    r"exonéré\w*|surclassée?|ne paie (?:rien|pas)|a droit)\b",
     re.IGNORECASE,
 )
 _CLAIMED = re.compile(

@@ -158,7 +158,7 @@ _NAME_BEFORE = re.compile(
     rf"{_NAME},?\s+(?:(?:is|ist|es|est|c'est|,)\s+)?(?i:my|our|the caller's|the|die|der|el|la|le|l'|mein\w{{0,2}}|unser\w{{0,2}}|mi|nuestr[oa]|mon|ma|notre)\s*(?:\w+\s+)?$"
 )
 _NAME_BEGINS = re.compile(
-    rf"^\W*(?:(?:and|but|so|und|aber|y|pero|et|mais|also|oh|well)\s+)?{_NAME.split('(?:', maxsplit=1)[0]})(?=[’'\s])"
+    rf"^\W*(?:(?:and|but|so|und|aber|y|pero|et|mais|also|oh|well)\s+)?{_NAME.split('(?:', maxsplit=1)[0]})(?=[’'\s.,])"
 )
 # Before a name of a person.
 _INTRODUCED = re.compile(
@@ -166,7 +166,17 @@ _INTRODUCED = re.compile(
 )
 _OF = re.compile(r"\b(?:de|of|von|d')\s+(?:my|mi|mon|ma|meine\w)\s+$")
 _DENIED = re.compile(
-    r"\b(?:not|isn'?t|nicht|kein\w*|no(?! es)|pas|instead of|statt|en vez de|au lieu de)\b(?: (?:the|der|die|das|el|la|le|number|nummer))? [^,.;:!?]{2,40}",
+    r"\b(?:not|isn'?t|nicht|no es|pas|instead of|statt|en vez de|au lieu de)\b(?: (?:the|der|die|das|el|la|le|number|nummer))? [^,.;:!?]{2,40}",
+    re.IGNORECASE,
+)
+_HEDGES = re.compile(
+    r"\b(?:i (?:think|guess|believe|suppose|mean|know|reckon)|ich (?:glaube?|denke|meine)|glaube? ich|denke ich|creo(?: que)?|je (?:crois|pense)|"
+    r"you know)\b",
+    re.IGNORECASE,
+)
+_OF_ANOTHER = re.compile(r"\b(?:her|his|their|seine?|ihr|ihre|su|sa|son)\s+$")
+_ASKS_A_NAME = re.compile(
+    r"\b(?:names?|called|heißt|heißen|namen?|llama|llaman|nombres?|appelle|appellent|noms?|prénoms?)\b",
     re.IGNORECASE,
 )
 _GREETS = re.compile(
@@ -304,6 +314,7 @@ def genders(text: str, language: str) -> set[str]:
 
 def own(text: str, language: str) -> bool:
     """Whether a text speaks in the first person, for more than to say whose mother somebody is."""
+    text = _HEDGES.sub(" ", text)
     for match in _FIRST[language].finditer(text):
         if not match["whose"]:
             return True
@@ -322,8 +333,17 @@ class People:
         self._turns = talk.turns
         self._named: dict[str, set[str]] = {}
         self.persons: set[str] = set()
+        asked = ""
         for turn in talk.turns:
             self._learn(turn.text)
+            if turn.role == "user":
+                self._answered(asked, turn.text)
+                self.persons |= {unaccented(match[1]) for match in _INTRODUCED.finditer(turn.text)}
+            asked = turn.text if turn.role == "agent" and turn.text else asked
+        for turn in talk.turns:
+            if turn.role == "agent":
+                self.persons -= {unaccented(match[1]) for match in _INTRODUCED.finditer(turn.text)}
+        self.persons |= set(self._named)
         self._voices = self._listen()
         self._denied = [
             (number, match[0], turn.text[: match.start()] + turn.text[match.end() :])
@@ -344,8 +364,14 @@ class People:
         for mention in mentions(text, self.language):
             for name in _beside(text, mention):
                 self._named.setdefault(unaccented(name), set()).add(mention.kind)
-        self.persons |= {unaccented(match[1]) for match in _INTRODUCED.finditer(text)}
-        self.persons |= set(self._named)
+
+    def _answered(self, asked: str, answer: str) -> None:
+        """Remember the name that answers a question for it: "And your partner's name?" "Caspian."."""
+        last = re.split(r"[.!]\s+", asked.strip())[-1]
+        begins = _NAME_BEGINS.match(answer)
+        if begins is not None and _ASKS_A_NAME.search(last):
+            for kind in kinds(last, self.language):
+                self._named.setdefault(unaccented(begins[1]), set()).add(kind)
 
     def kin_of(self, name: str) -> set[str]:
         """What the bearer of a name is to the caller, as far as the call says."""
@@ -362,10 +388,10 @@ class People:
         """Whether a text speaks of a third person: by kin, by a pronoun or by a known name at its beginning."""
         if mentions(text, self.language) or genders(text, self.language):
             return True
+        if not self.persons.isdisjoint(_TOKEN.findall(unaccented(text))):
+            return True
         begins = _NAME_BEGINS.match(text)
-        return begins is not None and (
-            unaccented(begins[1]) in self.persons or begins[1].lower() in FIRST_NAMES
-        )
+        return begins is not None and begins[1].lower() in FIRST_NAMES
 
     # -- who is meant -------------------------------------------------------------
 
@@ -405,7 +431,9 @@ class People:
             found = [
                 (one.end, {one.kind})
                 for one in mentions(text, self.language)
-                if (not wanted or not one.gender or one.gender in wanted) and one.kind not in but
+                if (not wanted or not one.gender or one.gender in wanted)
+                and one.kind not in but
+                and not _OF_ANOTHER.search(unaccented(text)[: one.start])
             ]
             bare = unaccented(text)
             for match in _TOKEN.finditer(bare):
