@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 from elaaoms.extract.assent import confirms, denies, welcomes
 from elaaoms.extract.clauses import doubtful
-from elaaoms.extract.days import NAMES, Meaning, Said, consistent, written
+from elaaoms.extract.days import NAMES, Meaning, Said, consistent, tense, written
 from elaaoms.extract.numerals import counted, within
 from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.people import People, alike, genders, kinds, mentions, own, unaccented
@@ -72,9 +73,10 @@ _CALLER = re.compile(
     r"(?:la )?persona que llama|l(?:'|’)appelante?|l[ae] cliente?|l(?:'|’)interlocut\w+)(?P<possess>(?:'|’)s)?(?![\w'’])",
     re.IGNORECASE,
 )
+_NEAREST = frozenset({"spouse", "partner", "child"})
 _RELATED_BY = re.compile(
-    r"\b(?:married|divorced|engaged|widow\w*|famil\w+|parent\w*|pregnan\w*|expecting|children|verheiratet|geschieden|verlobt|familie|kinder|"
-    r"schwanger|casad\w|divorciad\w|prometid\w|familia|hijos|embarazad\w|mariée?|divorcée?|fiancée?|famille|enfants|enceinte)\b",
+    r"\b(?:married|divorced|engaged|widow\w*|famil\w+|parent\w*|children|verheiratet|geschieden|verlobt|familie|kinder|"
+    r"casad\w|divorciad\w|prometid\w|familia|hijos|mariée?|divorcée?|fiancée?|famille|enfants)\b",
     re.IGNORECASE,
 )
 # What belongs to one person and is asked for by name: whose it is must be the caller's.
@@ -95,6 +97,9 @@ _HARM = re.compile(
 _NAME_AFTER = re.compile(
     r"\b(?:name is|named|called|name ist|namens|heißt|heisst|herr|frau|llama|llamad[oa]|nombre es|señora?|s(?:'|’)appelle|"
     r"appelée?|nommée?|nom est|monsieur|madame|in|aus|nach|en|de|à)\s+([A-ZÀ-ÖØ-Þ][\w'’-]+(?:\s+[A-ZÀ-ÖØ-Þ][\w'’-]+)*)"
+)
+_CALLED = re.compile(
+    r"\b(?:names?|named|called|heißt|namens|llama\w*|nombre|appelle|nom|Mrs?|Ms|Herr|Frau)\b"
 )
 _CAPITALISED = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w'’-]*[^\W\d_]", re.UNICODE)
 _FULL_NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w’'-]+(?: [A-ZÀ-ÖØ-Þ][\w’'-]+)+")
@@ -130,7 +135,7 @@ _TWO = re.compile(
 # Number words that are other words as well.
 _AMBIGUOUS = {
     "en": frozenset("once second seconds one first oh die".split()),
-    "de": frozenset("acht elf ein eins eine einen einem einer erste ersten achten sei".split()),
+    "de": frozenset("ein eins eine einen einem einer erste ersten achten sei".split()),
     "es": frozenset("uno una un primero primer primera segundo media".split()),
     "fr": frozenset("un une neuf premier première seconde".split()),
 }
@@ -187,7 +192,24 @@ class _Claim:
         cut = max((match.end() for match in _CLAUSE.finditer(lead)), default=0)
         text = f"{lead[cut:]}{quote}"
         about = gist(self._fact.content) | set(_NUMBER.findall(self._fact.content))
-        clauses = [clause for clause in _CLAUSE.split(text) if clause.strip()]
+        parts, start = [("", "")], 0
+        for match in _CLAUSE.finditer(text):
+            parts.append((text[start : match.start()], match[0]))
+            start = match.end()
+        parts.append((text[start:], ""))
+        clauses: list[str] = []
+        joined = ""
+        for clause, end in parts[1:]:
+            if clause.strip():
+                carries = joined and not own(clause, self._language) and not self._people.another(clause)
+                clauses.append(f"{joined} {clause}" if carries else clause)
+            joined = (
+                clauses[-1]
+                if clauses and clause.strip() and end.isalpha()
+                else joined
+                if end.isalpha()
+                else ""
+            )
         scores = [len((gist(clause) | set(_NUMBER.findall(clause))) & about) for clause in clauses]
         best = max(scores, default=0)
         return [clause for clause, score in zip(clauses, scores, strict=True) if score == best]
@@ -247,8 +269,16 @@ class _Claim:
                 any(alike(kind, voice.kinds) for kind in named)
                 or (voice.name and voice.name in self._people.spelling(self._fact.content))
             )
-        if named or caller is None or _RELATED_BY.search(self._fact.content):
+        if caller is None or self._is_relation():
             return False
+        if named:
+            spoken_of = [one.kind for clause in self._clauses for one in mentions(clause, self._language)[:1]]
+            return (
+                not caller["possess"]
+                and bool(spoken_of)
+                and not any(own(clause, self._language) for clause in self._clauses)
+                and not any(alike(kind, named) for kind in spoken_of)
+            )
         if _owned(self._fact.content, caller):
             if not _ITS.search(self._fact.content):
                 return False
@@ -269,6 +299,12 @@ class _Claim:
             return False
         last = re.split(r"[.!?]\s+", question)[-1]
         return self._people.another(last) and not _QUESTION_TO_YOU.search(last)
+
+    def _is_relation(self) -> bool:
+        """Whether the fact says of the caller what a word for their family says: "my late husband", a widow."""
+        return _RELATED_BY.search(self._fact.content) is not None and any(
+            alike(kind, _NEAREST) for kind in kinds(self._fact.quote, self._language)
+        )
 
     def _are_the_people(self) -> bool:
         """Whether the people of the fact are those that its words are about."""
@@ -315,7 +351,7 @@ class _Claim:
         if not shared:
             if self._fact.category is Category.EMOTIONAL:
                 return own(self._fact.quote, self._language) and len(about) <= 2
-            return _RELATED_BY.search(content) is not None or bool(
+            return self._is_relation() or bool(
                 kinds(content, self._language) & kinds(self._fact.quote, self._language)
             )
         return shared * 4 >= len(about)
@@ -350,12 +386,17 @@ class _Claim:
         """What the quoted turn can mean; where it answers a question about a day, what both together can."""
         before = [turn.text for turn in reversed(self._talk.turns[: self._fact.turn])]
         called = self._talk.called_at
-        alone = Meaning(self._turn.text, called, before)
+        tense = self._tense()
+        alone = Meaning(self._turn.text, called, before, tense=tense)
         if not self._asked or (denies(self._turn.text) and not alone.dateless):
             return [alone]
         if alone.dateless or "?" in self._asked or confirms(self._turn.text):
-            return [alone, Meaning(self._around, called, before)]
+            return [alone, Meaning(self._around, called, before, tense=tense, within=alone)]
         return [alone]
+
+    def _tense(self) -> int:
+        """-1 where the fact lies behind, 1 where it lies ahead, as the quote says or else the fact."""
+        return tense(" ".join(self._clauses)) or tense(self._fact.content) or 1
 
     @staticmethod
     def _means(meaning: Meaning, said: Said) -> bool:
@@ -428,7 +469,7 @@ class _Claim:
             said = [str(value) for value, _, _ in counted(tokens)]
             if any(
                 one == first.lstrip("0") and other == (second.lstrip("0") or "0")
-                for one, other in zip(said, said[1:], strict=False)
+                for one, other in pairwise(said)
             ):
                 return True
             if any(f"{first}{second}" in run for run in numerals(text)[1]):
@@ -459,24 +500,26 @@ class _Claim:
         return all(self._stand_together(name) for name in full)
 
     def _heard_names(self) -> Iterator[str]:
-        """The texts whose names a fact may use: the caller's up to here, the agent's where the caller agreed."""
+        """The texts whose names a fact may use: its turn, the question that it answers, and what a pronoun recalls."""
         yield self._turn.text
-        turns = self._talk.turns
-        if self._asked and (confirms(self._turn.text) or welcomes(self._turn.text)):
+        said = self._turn.text
+        if self._asked and not denies(said) and ("?" in self._asked or confirms(said) or welcomes(said)):
             yield self._asked
+        voice = self._people.speaker(self._fact.turn, self._at)
+        whole = own(self._fact.quote, self._language) and not genders(self._fact.quote, self._language)
+        if self._by_caller and whole and not voice.other:
+            return
+        turns = self._talk.turns
         for number in range(self._fact.turn - 1, -1, -1):
-            turn = turns[number]
-            if (
-                turn.role == "user"
-                or not self._by_caller
-                or ("?" in turn.text and number + 1 < len(turns) and confirms(turns[number + 1].text))
-            ):
-                yield turn.text
+            following = turns[number + 1].text if number + 1 < len(turns) else ""
+            if turns[number].role == "user" or ("?" in turns[number].text and confirms(following)):
+                yield turns[number].text
 
     def _is_named(self, name: str) -> bool:
         return any(_said_name(name, text) for text in self._heard_names()) or (
             name.casefold() in _folded(self._talk.agent_name)
             and not kinds(self._fact.content, self._language)
+            and _CALLED.search(self._fact.content) is None
         )
 
     def _stand_together(self, full: str) -> bool:

@@ -26,6 +26,7 @@ _DAYS = (
 _MONTH = {word: number for number, words in enumerate(_MONTHS.split("|"), 1) for word in words.split()}
 _DAY = {word: number for number, words in enumerate(_DAYS.split("|")) for word in words.split()}
 NAMES = frozenset((*_MONTH, *_DAY))
+_VERBS = frozenset({"may"})
 _SHORT = frozenset("jan feb mar apr jun jul aug sep sept oct okt nov dec dez".split())
 _EIGHTY = re.compile(r"\bquatre[- ]vingts?\b")
 _PART_OF_DAY = ("morgen", "vormittag", "mittag", "nachmittag", "abend", "nacht", "s")
@@ -99,7 +100,7 @@ _CORRECTS = re.compile(
 _PAST = re.compile(
     r"\b(?:was|were|did|didn'?t|had|went|came|arrived|ordered|bought|paid|called|rang|since|received|happened|started|stopped|broke|"
     r"sent|ago|fell|saw|took|stolen|lost|moved|got|ate|leaks?|wurden?|war|waren|hatten?|kam|ging|habe|hab|seit|ist \w+ ge\w+(?:en|t)|"
-    r"ge\w{3,}(?:en|t)|ha|han|he|hemos|desde|fue|fui|\w{2,}(?:ó|aron|ieron)|ai|avons|ont|étais?|était|depuis|est (?:arrivé|venu|tombé|parti)\w*)\b",
+    r"\w{0,4}ge\w{3,}(?:en|t)|ha|han|he|hemos|desde|fue|fui|\w{2,}(?:ó|aron|ieron)|ai|avons|ont|étais?|était|depuis|est (?:arrivé|venu|tombé|parti)\w*)\b",
     re.IGNORECASE,
 )
 _FUTURE = re.compile(
@@ -207,10 +208,10 @@ def _weekday(token: str) -> int | None:
 def _month(tokens: Sequence[str], at: int) -> int | None:
     """The month that a token names; "may" and short forms are also other words."""
     token = tokens[at]
-    if token in _SHORT or token == "may":
+    if token in _SHORT or token in _VERBS:
         near = (*tokens[max(0, at - 2) : at], *tokens[at + 1 : at + 2])
         if not any(word.isdigit() or _ORDINAL.search(word) for word in near) and not (
-            token == "may" and _BEFORE_MAY & set(near[:2])
+            token in _VERBS and _BEFORE_MAY & set(near[:2])
         ):
             return None
     return _MONTH.get(token)
@@ -298,6 +299,11 @@ def _dates(said: Said, called: date | None) -> Iterator[date]:
             yield day
 
 
+def tense(text: str) -> int:
+    """-1 if a text tells of the past, 1 if of the future, 0 if that cannot be said."""
+    return int(_FUTURE.search(text) is not None) - int(_PAST.search(text) is not None)
+
+
 # -- what words can mean -------------------------------------------------------------------
 
 
@@ -308,14 +314,21 @@ class Meaning:
     """
 
     def __init__(
-        self, said: str, called: datetime | None, before: Iterable[str] = (), *, relative: bool = True
+        self,
+        said: str,
+        called: datetime | None,
+        before: Iterable[str] = (),
+        *,
+        tense: int = 0,
+        within: Meaning | None = None,
     ) -> None:
         self._text = said
-        self._called = called
         self._today = called.date() if called else None
         self._before = tuple(before)
+        self._tense = tense
+        self._within = within
         self._said = _standing(said)
-        self._resolved = {found.date for found in resolve(said, called)} if called and relative else set()
+        self._resolved = {found.date for found in resolve(said, called)} if called else set()
 
     @property
     def dateless(self) -> bool:
@@ -332,6 +345,13 @@ class Meaning:
 
     def day(self, day: date) -> bool:
         """Whether a day may be meant."""
+        return (self._within is None or self._within.allows(day)) and self._may_be(day)
+
+    def allows(self, day: date) -> bool:
+        """Whether the words name nothing that a day disagrees with."""
+        return not self._said or any(said.fits(day) for said in self._said)
+
+    def _may_be(self, day: date) -> bool:
         if any(self._calendar(said, day) for said in self._said):
             return True
         full = [said for said in self._said if said.day is not None and said.month is not None]
@@ -392,7 +412,9 @@ class Meaning:
             return -366 <= away <= 550 or within(str(day.year), self._text)
         if any(one.month is not None and one.month != day.month for one in self._said):
             return False
-        return -45 <= away <= 62 or any(abs((day - known).days) <= 31 for known in self._known())
+        return abs(away) <= 31 or any(
+            (day.year, day.month) == (known.year, known.month) for known in self._known()
+        )
 
     def _weekday_fits(self, day: date) -> bool:
         named = {said.weekday for said in self._said if said.weekday is not None}
@@ -410,10 +432,7 @@ class Meaning:
             return away == ahead or (away == ahead + 7 and ahead + today.weekday() < 7)
         if said.turn == "last":
             return -13 <= away <= -1
-        past = _PAST.search(self._text) is not None
-        future = _FUTURE.search(self._text) is not None
-        low = -7 if past or not future else 0
-        high = 7 if future or not past else 0
+        low, high = (-7 if self._tense <= 0 else 0), (7 if self._tense >= 0 else 0)
         if low <= away <= high:
             return True
         return any(abs((day - known).days) <= 6 for known in self._known() if abs((known - today).days) > 14)
@@ -435,22 +454,24 @@ class Meaning:
 
     def _beside(self, day: date) -> bool:
         return any(
-            words.search(self._text) and any(day == known + timedelta(days=step) for known in self._known())
+            words.search(self._text)
+            and any(day == known + timedelta(days=step) for known in self._known(last=True))
             for step, words in _BESIDE
         )
 
-    def _known(self) -> list[date]:
-        """The days that the call has named before."""
-        if self._called is None or self._today is None:
+    def _known(self, *, last: bool = False) -> list[date]:
+        """The days that the call has named before; with `last` only those of the turn that named one last."""
+        if self._today is None:
             return []
         known: list[date] = []
         for text in (self._text, *self._before):
             for said in _standing(text):
                 if said.day is not None and said.month is not None:
                     known += _dates(said, self._today)
-                elif said.weekday is not None:
-                    ahead = (said.weekday - self._today.weekday()) % 7
-                    known += [self._today + timedelta(days=ahead), self._today + timedelta(days=ahead - 7)]
+                elif said.weekday is not None and said.day is None:
+                    known.append(self._today + timedelta(days=(said.weekday - self._today.weekday()) % 7))
+            if known and last:
+                break
         return known
 
 

@@ -53,6 +53,7 @@ _GERMAN = re.compile(
 _HUNDREDS = re.compile(r"\b(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)hundert")
 _EIGHTY = re.compile(r"\bquatre[- ]vingts?\b")
 _LINKS = frozenset({"-", "–", ",", ".", "uh", "um", "äh", "eh", "euh", "dash", "strich"})
+_HYPHEN = frozenset({"-"})
 _AND = frozenset({"and", "und", "y", "et"})
 
 
@@ -133,7 +134,7 @@ def counted(tokens: Sequence[str]) -> Iterator[tuple[int, int, int]]:
                 rest = (total or 1) % 1000 if (total or 0) > 1000 else total or 1
                 total = (total or 1) - rest + rest * _SCALES[token]
             elif total is None or not (
-                (token == "-" or (token in _AND and total >= 20 and total % 10 == 0))
+                (token in _HYPHEN or (token in _AND and total >= 20 and total % 10 == 0))
                 and at + 1 < len(tokens)
                 and (following := _value(tokens[at + 1])) is not None
                 and _adds(total, following)
