@@ -23,6 +23,10 @@ _FILLER = r"^\W*(?:(?:um+|uh+|oh|ah|ay|aw|well|so|äh+|ähm|na|also|ach|eh|pues|
 _CONFIRMS = re.compile(rf"{_FILLER}(?:{_YES})(?![\w'’])", re.IGNORECASE)
 _WELCOMES = re.compile(rf"{_FILLER}(?:{_YES}|{_WELCOME})(?![\w'’])", re.IGNORECASE)
 _ACCEPTS = re.compile(rf"{_FILLER}(?:{_YES}|{_WELCOME}|{_THANKS})(?![\w'’])", re.IGNORECASE)
+_WOULD = re.compile(
+    rf"{_FILLER}(?:that(?:'|’)?d be|that would be|that(?:'|’)s better|das wäre|sería|ce serait|ça serait)\b",
+    re.IGNORECASE,
+)
 _NO_TROUBLE = re.compile(
     r"\b(?:no|not a|kein|sin|pas de) (?:problem\w*|worries|trouble|rush|hay problema|souci)\b", re.IGNORECASE
 )
@@ -31,7 +35,7 @@ _TAKES_BACK = re.compile(
     re.IGNORECASE,
 )
 _REFUSES = re.compile(
-    r"^\W*(?:\w+\W+){0,2}(?:wait|hang on|no|nah|nope|nein|nee|moment|warten|espere?|non|attendez)\b",
+    r"^\W*(?:\w+,?\s+){0,2}(?:wait|hang on|no|nah|nope|nein|nee|moment|warten|espere?|non|attendez)\b",
     re.IGNORECASE,
 )
 _DENIES = re.compile(
@@ -43,7 +47,7 @@ _ASKS = re.compile(r"\b(?:so that|correct|right|richtig|correcto|exact)\b", re.I
 _COMMITS = re.compile(
     r"(?:\w(?:'|’)ll|\b(?:will|shall|going to|i can|we can|let me|promise\w*|book(?:ed)? you|arrange|"
     r"werden?|wird|wirst|werdet|(?:ich|wir) (?!hab|bin\b|sind\b|war)\w+(?:e|en)|sie (?:erhalten|bekommen)|\w+ (?:ich|wir) (?:\w+ )?(?:ihnen|sie|das|den|die|es)|"
-    r"(?:meldet|melden|kommt|ruft|rufen|schickt|erhalten|bekommen) (?:sich|sie|ihnen)|"
+    r"(?:is|are) yours|(?:meldet|kommt|ruft|schickt|bringt|holt|liefert|\w+en) (?:sich|sie|ihnen|es)|"
     r"voy a|vamos a|va a|van a|(?:le|les|lo|la|se lo|se la) \w+(?:o|amos|emos|imos)|\w{2,}(?:aré|eré|iré|dré|remos|rán?|rá)|"
     r"je vais|nous allons|on va|(?:je|nous|on) (?:vous|te|le|la|les) \w+|je (?!suis\b|vois\b|comprends\b|sais\b)\w+(?:e|s)|nous \w+ons|"
     r"ser[aá]n?|seront|aura|auront|\w{2,}(?:erai|irai|drai|rrai|rons|ront|rez|era|ira|dra|rra)|vous (?:recevrez|aurez))\b)",
@@ -72,6 +76,11 @@ def welcomes(answer: str) -> bool:
     """Whether a caller's turn finds good what the agent read back: "that's fine", but no mere "thanks"."""
     said = _NO_TROUBLE.sub("", answer[:60])
     return _WELCOMES.match(said) is not None and not _TAKES_BACK.search(said[:40])
+
+
+def settles(answer: str) -> bool:
+    """Whether a caller's turn takes up an offer: a yes, a "perfect", or "that'd be great"."""
+    return welcomes(answer) or _WOULD.match(answer) is not None
 
 
 def denies(answer: str) -> bool:

@@ -12,7 +12,7 @@ from elaaoms.extract.clauses import doubtful
 from elaaoms.extract.days import NAMES, Meaning, Said, consistent, tense, written
 from elaaoms.extract.numerals import counted, within
 from elaaoms.extract.numerals import said as numerals
-from elaaoms.extract.people import People, alike, genders, kinds, mentions, own, unaccented
+from elaaoms.extract.people import People, alike, gender_of, genders, kinds, mentions, own, unaccented
 from elaaoms.extract.spoken import codes, emails, spelled
 from elaaoms.memory import Category, Fact
 from elaaoms.webhooks import Conversation
@@ -140,6 +140,21 @@ _AMBIGUOUS = {
     "fr": frozenset("un une neuf premier première seconde".split()),
 }
 _PARTICIPLE = re.compile(r"^(an|auf|aus|ab|ein|mit|zu|vor|nach|um|her|hin|weg)ge(?=\w{3})")
+# Words that a quote begins with where it has a subject of its own; what stands before it is another clause.
+_OWN_SUBJECT = re.compile(
+    r"\W*(?:i|i'?m|i'?ve|i'?d|i'?ll|it|it'?s|he|he'?s|she|she'?s|we|we'?re|we'?ve|they|there'?s?|my|our|ich|er|sie|es|wir|das ist|mein\w*|unser\w*|"
+    r"yo|me|mi|mis|soy|tengo|estoy|je|j|il|elle|on|nous|mon|ma|mes|c)\b",
+    re.IGNORECASE,
+)
+_REQUESTS = re.compile(
+    r"\b(?:can|could|may|will you|would you|shall|please|i|i'd|we|me|kann|könn\w+|darf|würden sie|ich|wir|bitte|puedo|podría\w*|puede\w*|pueden|"
+    r"quisiera|puis|pourr\w+|pouv\w+|peu[tx]|je|vous)\b",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(r"\b(?:ask|inquir|enquir|frag|erkundig|pregunt|demand|renseign)\w*", re.IGNORECASE)
+_SUBJECT_NAME = re.compile(
+    r"^\W*(?:(?:Mr|Mrs|Ms|Dr|Doctor|Herr|Frau|Señora?|Don|Doña|Madame|Monsieur)\.? )?([A-ZÀ-ÖØ-Þ][\w-]+)(?:['’]s)?\b"
+)
 _CODE_LIKE = re.compile(r"[A-Z]{1,5}")
 
 
@@ -190,7 +205,8 @@ class _Claim:
         quote = self._fact.quote.strip()
         lead = self._turn.text[self._start : self._at]
         cut = max((match.end() for match in _CLAUSE.finditer(lead)), default=0)
-        text = f"{lead[cut:]}{quote}"
+        lead = "" if _OWN_SUBJECT.match(quote) else self._people.last_subject(lead[cut:])
+        text = f"{lead}{quote}"
         about = gist(self._fact.content) | set(_NUMBER.findall(self._fact.content))
         parts, start = [("", "")], 0
         for match in _CLAUSE.finditer(text):
@@ -216,7 +232,9 @@ class _Claim:
 
     def _is_question(self) -> bool:
         """Whether the quote asks; what stands in a clause before the question does not."""
-        if not self._sentence.rstrip().endswith("?") or _WANTED.search(self._fact.content):
+        if not self._sentence.rstrip().endswith("?") or _ASKED.search(self._fact.content):
+            return False
+        if _WANTED.search(self._fact.content) and _REQUESTS.search(self._fact.quote):
             return False
         after = self._turn.text[self._at + len(self._fact.quote.strip()) : self._end]
         following = re.match(r"\s*[,;–—-]\s*(.*)", after, re.DOTALL)
@@ -289,7 +307,8 @@ class _Claim:
         if any(own(clause, self._language) for clause in self._clauses):
             return False
         if any(self._people.another(clause) for clause in self._clauses):
-            return True
+            wish = _WANTED.search(self._fact.content) is not None
+            return not wish or any(self._people.begins(clause) for clause in self._clauses)
         question = self._asked.rstrip()
         if (
             not question.endswith("?")
@@ -309,7 +328,7 @@ class _Claim:
     def _are_the_people(self) -> bool:
         """Whether the people of the fact are those that its words are about."""
         content = self._fact.content
-        if not self._people.agrees(content):
+        if not self._people.agrees(content) or not self._is_their_name():
             return False
         named = mentions(content, self._language)
         if not named:
@@ -320,7 +339,7 @@ class _Claim:
         theirs = caller is None or bool(caller["possess"])
         first = self._by_caller and not voice.other
         if theirs and first and self._clauses and all(self._only_own(clause) for clause in self._clauses):
-            return named[0].start > 60
+            return named[0].start > 60 and all(alike(one.kind, quoted) for one in named)
         missing = {mention.kind for mention in named if not alike(mention.kind, quoted | voice.kinds)}
         missing = {kind for kind in missing if not alike(kind, self._people.named(self._fact.quote))}
         if not missing:
@@ -328,8 +347,32 @@ class _Claim:
         wanted = genders(self._fact.quote, self._language)
         if first and not wanted and theirs and own(self._fact.quote, self._language):
             return False
-        meant = self._people.meant(self._fact.turn, self._at, wanted, but=quoted)
-        return all(alike(kind, meant) for kind in missing)
+        return all(
+            alike(
+                kind,
+                self._people.meant(self._fact.turn, self._at, gender_of(kind) & wanted or wanted, but=quoted),
+            )
+            for kind in missing
+        )
+
+    def _is_their_name(self) -> bool:
+        """Whether a fact about somebody by their name rests on words of or about them."""
+        begins = _SUBJECT_NAME.match(self._fact.content)
+        if begins is None or _CALLER.match(self._fact.content) or not self._by_caller:
+            return True
+        name = unaccented(begins[1])
+        if not self._people.is_name(name) or name in unaccented(self._fact.quote):
+            return True
+        voice = self._people.speaker(self._fact.turn, self._at)
+        if self._clauses and all(self._only_own(clause) for clause in self._clauses):
+            return name == voice.name or (not voice.other and name in self._people.caller)
+        if _CALLED.search(self._fact.quote):
+            return False
+        wanted = genders(self._fact.quote, self._language) - {""}
+        known = self._people.kin_of(name)
+        return not (wanted and known) or any(
+            not gender_of(kind) or gender_of(kind) & wanted for kind in known
+        )
 
     def _only_own(self, clause: str) -> bool:
         return own(clause, self._language) and not self._people.another(clause)
@@ -340,7 +383,10 @@ class _Claim:
         """Whether the fact has its words from its evidence; numbers and days that were said count as words."""
         content = self._fact.content
         harm = _HARM.search(content)
-        if harm is not None and not _near(_stem(harm[1].casefold()), gist(self._around)):
+        if harm is not None and not (
+            harm[1].casefold() in _folded(self._around)
+            or _near(_stem(harm[1].casefold()), gist(self._around))
+        ):
             return False
         about = gist(content)
         shared = sum(_near(word, gist(self._around)) for word in about)
@@ -350,7 +396,7 @@ class _Claim:
             return bool(shared or exact or not about or self._fact.event_date)
         if not shared:
             if self._fact.category is Category.EMOTIONAL:
-                return own(self._fact.quote, self._language) and len(about) <= 2
+                return len(about) <= (2 if own(self._fact.quote, self._language) else 1)
             return self._is_relation() or bool(
                 kinds(content, self._language) & kinds(self._fact.quote, self._language)
             )
@@ -376,8 +422,9 @@ class _Claim:
                     meaning.month(said.month, year) for meaning in meanings
                 ):
                     return False
-            elif not any(self._means(meaning, said) for meaning in meanings) and not _is_event(
-                said, self._fact
+            elif not any(self._means(meaning, said) for meaning in meanings) and not (
+                _is_event(said, self._fact)
+                or (called is not None and len(named) > 1 and said.fits(called.date()))
             ):
                 return False
         return True
@@ -456,6 +503,8 @@ class _Claim:
             return True
         if len(digits) >= 3 and digits in _spelled_out(said):
             return True
+        if len(digits) >= 4 and _mended(said, digits):
+            return True
         if not self._asked or denies(said) or not ("?" in self._asked or confirms(said) or welcomes(said)):
             return False
         _, runs = numerals(said)
@@ -483,6 +532,8 @@ class _Claim:
             return False
         said = self._turn.text
         cut = max((match.start() for match in _CORRECTS.finditer(said)), default=None)
+        if any(_mended(said, number) for number in numbers):
+            return False
         if cut is not None and any(len(run) >= 2 for run in numerals(said[cut:])[1]):
             old, new = said[:cut], said[cut:]
             if any(len(number) > 1 and within(number, old) and not within(number, new) for number in numbers):
@@ -501,8 +552,9 @@ class _Claim:
 
     def _heard_names(self) -> Iterator[str]:
         """The texts whose names a fact may use: its turn, the question that it answers, and what a pronoun recalls."""
-        yield self._turn.text
         said = self._turn.text
+        punctuated = self._end < len(said) or said.rstrip()[-1:] in ".!?"
+        yield said[: self._end if punctuated else self._at + len(self._fact.quote) + 30]
         if self._asked and not denies(said) and ("?" in self._asked or confirms(said) or welcomes(said)):
             yield self._asked
         voice = self._people.speaker(self._fact.turn, self._at)
@@ -556,6 +608,15 @@ def gist(text: str) -> frozenset[str]:
 def _stem(word: str) -> str:
     word = unaccented(_PARTICIPLE.sub(r"\1", word))
     return word[:4] if len(word) > 5 else word[:3]
+
+
+def _mended(said: str, digits: str) -> bool:
+    """Whether a number is one whose end was corrected: "zero four one six, no, four one nine"."""
+    for match in _CORRECTS.finditer(said):
+        old, new = numerals(said[: match.start()])[1], numerals(said[match.end() :])[1]
+        if old and new and len(new[0]) >= 2 and old[-1][: -len(new[0])] + new[0] == digits:
+            return True
+    return False
 
 
 def _near(word: str, said: frozenset[str]) -> bool:

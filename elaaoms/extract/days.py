@@ -167,16 +167,17 @@ def _read(
     """What is named at a place, and where it ends; a month or a year is given to the days that wait for it."""
     weekday = _weekday(tokens[at])
     if weekday is not None:
-        near = set(tokens[max(0, at - 2) : at] + tokens[at + 1 : at + 4])
+        near = {*tokens[max(0, at - 2) : at], *tokens[at + 1 : at + 4]}
         turn = "coming" if near & _COMING else "next" if near & _NEXT else "last" if near & _LAST else ""
         return Said(weekday=weekday, turn=turn, at=at), at + 1
     if at in numbers:
         value, end = numbers[at]
         written = _WRITTEN.match(" ".join(tokens[at : at + 5]))
         if written:
-            day, month = int(written[1]), int(written[2])
-            day, month = (day, month) if month <= 12 else (month, day)
-            return Said(day=day, month=month, year=int(written[3]), at=at), at + 5
+            first, second = int(written[1]), int(written[2])
+            if second > 12:
+                first, second = second, first
+            return Said(day=first, month=second, year=int(written[3]), at=at), at + 5
         return _numbered(tokens, at, end, value), end
     month = _month(tokens, at)
     if month is None:
@@ -229,7 +230,12 @@ def _numbered(tokens: Sequence[str], at: int, end: int, value: int) -> Said | No
         ["rd"],
     )
     named = next((word for word in tokens[end : end + 4] if word not in _OF and word not in _LEADS), "")
-    if named in _MONTH or ordinal or before in _LEADS or (before and _weekday(before) is not None):
+    if (
+        named in _MONTH
+        or ordinal
+        or before in _LEADS
+        or (before and _weekday(before) is not None and (value > 12 or tokens[at].isdigit()))
+    ):
         return Said(day=value, at=at)
     return None
 
@@ -470,7 +476,7 @@ class Meaning:
                     known += _dates(said, self._today)
                 elif said.weekday is not None and said.day is None:
                     known.append(self._today + timedelta(days=(said.weekday - self._today.weekday()) % 7))
-            if known and last:
+            if last and any(day >= self._today for day in known):
                 break
         return known
 
@@ -494,15 +500,19 @@ def _standing(text: str) -> list[Said]:
     if cut is None or len(named) < 2:
         return named
     place = len(_TOKEN.findall(_EIGHTY.sub("huitante", text[:cut].casefold())))
-    after = [said for said in named if said.at >= place]
-    kept = []
-    for said in named:
-        replaced = said.at < place and any(
-            (said.day is not None and new.day is not None)
-            or (said.day is None and new.day is None and said.weekday is not None and new.weekday is not None)
-            or (said.day is None and said.weekday is None and new.day is None and new.month is not None)
-            for new in after
-        )
-        if not replaced:
-            kept.append(said)
-    return kept
+    old, new = [said for said in named if said.at < place], [said for said in named if said.at >= place]
+    kept = [said for said in old if not any(_replaces(said, other) for other in new)]
+    month = next((said for said in reversed(old) if said.month is not None), None)
+    if month is not None:
+        new = [
+            evolve(said, month=month.month, year=month.year) if said.day and not said.month else said
+            for said in new
+        ]
+    return kept + new
+
+
+def _replaces(old: Said, new: Said) -> bool:
+    """Whether what is said after a correction is of the kind that was said before it."""
+    if old.day is not None or new.day is not None:
+        return old.day is not None and new.day is not None
+    return (old.weekday is None) == (new.weekday is None)

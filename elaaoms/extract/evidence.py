@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
 from elaaoms.extract import Dropped, Extraction
-from elaaoms.extract.assent import accepts, asks_back, commits, confirms, promised, welcomes
+from elaaoms.extract.assent import accepts, asks_back, commits, confirms, promised, settles, welcomes
 from elaaoms.extract.claims import overstates
 from elaaoms.extract.clauses import addressed_to_the_model
+from elaaoms.extract.days import NAMES
 from elaaoms.extract.people import People, own
 from elaaoms.memory import Fact
 from elaaoms.webhooks import Conversation
@@ -52,6 +53,11 @@ _COMMANDS = re.compile(
 )
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 
+# A statement of the agent's that a yes can confirm: one of days, times or numbers.
+_FIGURE = re.compile(
+    rf"\d|\b(?:{'|'.join(sorted(NAMES))}|today|tomorrow|half past|o(?:'|’)clock|heute|morgen|uhr|hoy|mañana|aujourd\w*|demain|heures?|\w+th)\b",
+    re.IGNORECASE,
+)
 _STOP = re.compile(r"[.!?…]+(?:\s+|$)")
 
 
@@ -109,6 +115,13 @@ def _misquotes(conversation: Conversation, fact: Fact) -> str | None:
         return None
     if sentence.rstrip().endswith("?") and welcomes(answer):
         return None
+    last = turn.text.rstrip().endswith(sentence.rstrip())
+    if (
+        last
+        and _FIGURE.search(sentence)
+        and (confirms(answer) or (settles(answer) and promised(fact.content)))
+    ):
+        return None  # the caller's answer is to this sentence
     return None if confirms(answer) and asks_back(turn.text) else "not confirmed"
 
 

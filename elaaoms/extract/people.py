@@ -56,6 +56,8 @@ _PHRASES: dict[str, tuple[tuple[re.Pattern[str], str | None], ...]] = {
         "en": (
             (r"(mother|father|sister|brother|son|daughter)s?[- ]in[- ]law", None),
             (r"widow(?:er)?", "spouse"),
+            (r"(?:my|our) (?:\w+ )?boy", "son"),
+            (r"(?:my|our) (?:\w+ )?girl", "daughter"),
             (r"in-laws", "parent"),
         ),
         "de": (
@@ -125,7 +127,15 @@ _PRONOUNS = {
             ("m", r"er|ihm|ihn|sein\w{0,2}|der (?:hat|ist|war|sagt|will|kann|kommt|mag|braucht|hatte|wird)"),
             ("f", r"(?-i:sie)|(?-i:ihr\w{0,2})|die (?:hat|ist|war|sagt|will|kann|kommt|mag|braucht|hatte|wird|schickt)"),
         ),
-        "es": (("m", r"él|suyo"), ("f", r"ella|suya")),
+        "es": (
+            ("m", r"él|suyo"),
+            ("f", r"ella|suya"),
+            (
+                "",
+                r"(?:es|está) (?:muy )?(?:alérgic|diabétic|celíac|asmátic|vegan|vegetarian|sord|cieg|viud|casad|enferm|embarazad|jubilad|hipertens)\w+|"
+                r"(?:^|(?<=[,.;] )|(?<=\by )|(?<=que ))(?:tiene|toma|lleva|necesita|vive|trabaja|padece|sufre)",
+            ),
+        ),
         "fr": (
             ("m", r"il(?! y a| faut| fait| pleut| me faut)|lui|celui-ci"),
             ("f", r"elle|celle-ci"),
@@ -179,6 +189,7 @@ _ASKS_A_NAME = re.compile(
     r"\b(?:names?|called|heißt|heißen|namen?|llama|llaman|nombres?|appelle|appellent|noms?|prénoms?)\b",
     re.IGNORECASE,
 )
+_MID_SENTENCE = re.compile(r"(?<=[a-zà-ÿ,;] )[A-ZÀ-ÖØ-Þ][a-zà-ÿ’-]{2,}")
 _GREETS = re.compile(
     r"^\W*(?:hello|hi|hey|hallo|guten \w+|grüß|hola|buen[oa]s|bonjour|bonsoir|allô|salut)\b", re.IGNORECASE
 )
@@ -312,6 +323,11 @@ def genders(text: str, language: str) -> set[str]:
     return {gender for gender, words in _PRONOUNS[language] if words.search(text)}
 
 
+def gender_of(kind: str) -> set[str]:
+    """The gender that a kind has by itself."""
+    return {"f"} if kind in _FEMININE else {"m"} if kind in _MASCULINE else set()
+
+
 def own(text: str, language: str) -> bool:
     """Whether a text speaks in the first person, for more than to say whose mother somebody is."""
     text = _HEDGES.sub(" ", text)
@@ -333,6 +349,10 @@ class People:
         self._turns = talk.turns
         self._named: dict[str, set[str]] = {}
         self.persons: set[str] = set()
+        self._given: set[str] = set()
+        if self.language != "de":  # where every noun has a capital
+            for turn in talk.turns:
+                self._given |= {unaccented(word) for word in _MID_SENTENCE.findall(turn.text)}
         asked = ""
         for turn in talk.turns:
             self._learn(turn.text)
@@ -344,6 +364,7 @@ class People:
             if turn.role == "agent":
                 self.persons -= {unaccented(match[1]) for match in _INTRODUCED.finditer(turn.text)}
         self.persons |= set(self._named)
+        self.caller: set[str] = set()
         self._voices = self._listen()
         self._denied = [
             (number, match[0], turn.text[: match.start()] + turn.text[match.end() :])
@@ -392,6 +413,21 @@ class People:
             return True
         begins = _NAME_BEGINS.match(text)
         return begins is not None and begins[1].lower() in FIRST_NAMES
+
+    def begins(self, text: str) -> bool:
+        """Whether a third person stands where a clause has its subject."""
+        return self.another(" ".join(text.split()[:3]))
+
+    def is_name(self, word: str) -> bool:
+        """Whether a word names a person in this call, or is a first name."""
+        return word in self.persons or word in FIRST_NAMES or word in self.caller or word in self._given
+
+    def last_subject(self, lead: str) -> str:
+        """The end of what stands before a quote, from the last one it speaks of on."""
+        starts = [match.start() for match in _FIRST[self.language].finditer(lead) if not match["whose"]]
+        starts += [_whose(lead, one.start) for one in mentions(lead, self.language)]
+        starts += [match.start() for _, words in _PRONOUNS[self.language] for match in words.finditer(lead)]
+        return lead[max(starts, default=0) :]
 
     # -- who is meant -------------------------------------------------------------
 
@@ -479,6 +515,7 @@ class People:
                     changes.append((number, start, current))
                 elif name and not current.other and not caller:
                     caller = name
+                    self.caller.add(name)
                 elif name and not current.other and name != caller and name in self._named:
                     current = Voice(other=True, kinds=frozenset(self._named[name]), name=name)
                     changes.append((number, start, current))
@@ -519,6 +556,12 @@ def _beside(text: str, mention: Mention) -> Iterator[str]:
     before = _NAME_BEFORE.search(text[max(0, mention.start - 60) : mention.start])
     for match in (after, before):
         yield from match[1].split() if match else ()
+
+
+def _whose(text: str, start: int) -> int:
+    """Where "my" before a kin word stands."""
+    match = _MY.search(unaccented(text[:start]))
+    return match.start() if match else start
 
 
 def _fits(kind: str, wanted: set[str]) -> bool:
