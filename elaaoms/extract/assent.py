@@ -55,7 +55,7 @@ _COMMITS = re.compile(
 )
 _PROMISED = re.compile(
     r"\b(?:promis\w*|assur\w+|agreed|confirmed|will|offered|versprochen|versprach|zugesagt|wird|werden|prometi\w*|promete\w*|promesa|aseguró|"
-    r"\w{2,}rán?|engagé\w*|assuré\w*|appointment|termin|cita|rendez-vous|booked|reserved|gebucht|reservad[oa]|réservée?)\b",
+    r"\w{2,}rán?|engagé\w*|assuré\w*|appointment|termin|cita|rendez-vous|booked|reserved|gebucht|reservad[oa]s?|réservée?s?)\b",
     re.IGNORECASE,
 )
 

@@ -155,6 +155,8 @@ _ASKED = re.compile(r"\b(?:ask|inquir|enquir|frag|erkundig|pregunt|demand|rensei
 _SUBJECT_NAME = re.compile(
     r"^\W*(?:(?:Mr|Mrs|Ms|Dr|Doctor|Herr|Frau|Señora?|Don|Doña|Madame|Monsieur)\.? )?([A-ZÀ-ÖØ-Þ][\w-]+)(?:['’]s)?\b"
 )
+_APPOSITION = re.compile(r"^\W*[A-ZÀ-ÖØ-Þ][\w-]+, ")
+_THING = re.compile(r"(?:['’]s|\bof|de[rs]?|del?|d['’])\s+(?:\w+['’]s )?([^\W\d_]+)")
 _CODE_LIKE = re.compile(r"[A-Z]{1,5}")
 
 
@@ -282,7 +284,11 @@ class _Claim:
         caller = _CALLER.match(self._fact.content)
         named = kinds(self._fact.content, self._language)
         voice = self._people.speaker(self._fact.turn, self._at)
-        if voice.other and caller is not None:
+        if (
+            voice.other
+            and caller is not None
+            and (not _owned(self._fact.content, caller) or _ITS.search(self._fact.content))
+        ):
             return not (
                 any(alike(kind, voice.kinds) for kind in named)
                 or (voice.name and voice.name in self._people.spelling(self._fact.content))
@@ -298,9 +304,18 @@ class _Claim:
                 and not any(alike(kind, named) for kind in spoken_of)
             )
         if _owned(self._fact.content, caller):
-            if not _ITS.search(self._fact.content):
-                return False
             whose = " ".join(self._clauses)
+            if not _ITS.search(self._fact.content):
+                thing = _THING.search(self._fact.content)
+                return (
+                    thing is not None
+                    and not own(whose, self._language)
+                    and all(
+                        bool(genders(" ".join(clause.split()[:2]), self._language))
+                        for clause in self._clauses
+                    )
+                    and not _near(_stem(thing[1].casefold()), gist(self._around))
+                )
             if _ANOTHERS.search(whose):
                 return True
             return self._people.kin_of_thing(whose) and not own(whose, self._language)
@@ -345,6 +360,8 @@ class _Claim:
         if not missing:
             return True
         wanted = genders(self._fact.quote, self._language)
+        if not wanted and not own(self._fact.quote, self._language):
+            wanted = genders(self._asked, self._language)
         if first and not wanted and theirs and own(self._fact.quote, self._language):
             return False
         return all(
@@ -361,12 +378,14 @@ class _Claim:
         if begins is None or _CALLER.match(self._fact.content) or not self._by_caller:
             return True
         name = unaccented(begins[1])
-        if not self._people.is_name(name) or name in unaccented(self._fact.quote):
+        told = _APPOSITION.match(self._fact.content) and kinds(self._fact.content, self._language)
+        if not (told or self._people.is_name(name)) or name in unaccented(self._fact.quote):
             return True
         voice = self._people.speaker(self._fact.turn, self._at)
         if self._clauses and all(self._only_own(clause) for clause in self._clauses):
             return name == voice.name or (not voice.other and name in self._people.caller)
-        if _CALLED.search(self._fact.quote):
+        lately = self._people.last_name(self._turn.text[: self._at])
+        if _CALLED.search(self._fact.quote) or (lately and lately != name):
             return False
         wanted = genders(self._fact.quote, self._language) - {""}
         known = self._people.kin_of(name)
@@ -382,7 +401,9 @@ class _Claim:
     def _is_related(self) -> bool:
         """Whether the fact has its words from its evidence; numbers and days that were said count as words."""
         content = self._fact.content
-        harm = _HARM.search(content)
+        harm, told = _HARM.search(content), _HARM.search(self._fact.quote)
+        if harm is not None and told is not None and not _near(_stem(harm[1].casefold()), gist_all(told[1])):
+            return False
         if harm is not None and not (
             harm[1].casefold() in _folded(self._around)
             or _near(_stem(harm[1].casefold()), gist(self._around))
@@ -603,6 +624,11 @@ def gist(text: str) -> frozenset[str]:
         for word in _folded(text)
         if len(word) > 2 and word not in _ABOUT and word not in NAMES and not word.isdigit()
     )
+
+
+def gist_all(word: str) -> frozenset[str]:
+    """The stem of one word, whatever it is."""
+    return frozenset({_stem(word.casefold())})
 
 
 def _stem(word: str) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from attrs import evolve, frozen
 
 from elaaoms.extract.dates import resolve
-from elaaoms.extract.numerals import counted, within
+from elaaoms.extract.numerals import counted, ordinal, within
 
 _MONTHS = (
     "january jan januar jänner enero janvier|february feb februar febrero février|march mar märz marzo mars|"
@@ -32,9 +32,6 @@ _EIGHTY = re.compile(r"\bquatre[- ]vingts?\b")
 _PART_OF_DAY = ("morgen", "vormittag", "mittag", "nachmittag", "abend", "nacht", "s")
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[.,:;!?%€$£/-]", re.UNICODE)
 
-_ORDINAL = re.compile(
-    r"[^\W\d](?:th|ste[nrs]?|te[nrs]?|ième)$|^(?:(?:twenty |thirty )?(?:first|second|third)|th|st|nd|rd|premier|primero|erste[nr]?)$"
-)
 _WRITTEN = re.compile(r"(\d{1,2}) [./-] (\d{1,2}) [./-] ((?:19|20)\d\d)$")
 _BEFORE_MAY = frozenset("in of last this next since by until till early late mid of during".split())
 # Words before a number that make it a day of the month, and words after it that do not let it be one.
@@ -211,7 +208,7 @@ def _month(tokens: Sequence[str], at: int) -> int | None:
     token = tokens[at]
     if token in _SHORT or token in _VERBS:
         near = (*tokens[max(0, at - 2) : at], *tokens[at + 1 : at + 2])
-        if not any(word.isdigit() or _ORDINAL.search(word) for word in near) and not (
+        if not any(word.isdigit() or any(counted([word])) for word in near) and not (
             token in _VERBS and _BEFORE_MAY & set(near[:2])
         ):
             return None
@@ -223,7 +220,7 @@ def _numbered(tokens: Sequence[str], at: int, end: int, value: int) -> Said | No
     if not 1 <= value <= 31 or not _free(tokens, end):
         return None
     before = tokens[at - 1] if at else ""
-    ordinal = _ORDINAL.search(tokens[end - 1]) or tokens[end : end + 1] in (
+    placed = ordinal(tokens[end - 1]) or tokens[end : end + 1] in (
         ["th"],
         ["st"],
         ["nd"],
@@ -232,7 +229,7 @@ def _numbered(tokens: Sequence[str], at: int, end: int, value: int) -> Said | No
     named = next((word for word in tokens[end : end + 4] if word not in _OF and word not in _LEADS), "")
     if (
         named in _MONTH
-        or ordinal
+        or placed
         or before in _LEADS
         or (before and _weekday(before) is not None and (value > 12 or tokens[at].isdigit()))
     ):
@@ -364,10 +361,10 @@ class Meaning:
         if self._today is None or full:
             return False
         away = (day - self._today).days
-        if any(
-            low <= away <= high and words.search(self._text) for low, high, words in _AWAY
-        ) and self._weekday_fits(day):
-            return True
+        for low, high, words in _AWAY:
+            if low <= away <= high and words.search(self._text) and (low == high or self._weekday_fits(day)):
+                return True
+
         if any((day.month, day.day) in feast and words.search(self._text) for feast, words in _FEASTS):
             return abs(away) < 400
         if self._counted(away) or self._beside(day):

@@ -120,6 +120,11 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     return frozenset(number.lstrip("0") or "0" for number in singles), tuple(runs)
 
 
+def ordinal(word: str) -> bool:
+    """Whether a word says which one it is in a row: "fifth", "vierzehnten"."""
+    return word in _ORDINALS or (word not in _WORDS and not word[0].isdigit() and _value(word) is not None)
+
+
 def counted(tokens: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """The whole numbers that a list of words says: each with the place where it starts and where it ends."""
     at = 0

@@ -10,7 +10,7 @@ from functools import lru_cache
 from attrs import evolve, frozen
 
 from elaaoms.extract.numerals import within
-from elaaoms.extract.words import FIRST_NAMES
+from elaaoms.extract.words import COMMON, FIRST_NAMES
 from elaaoms.webhooks import Conversation
 
 # Kinds of people by language: the masculine and the feminine words, then those that say neither.
@@ -196,7 +196,7 @@ _GREETS = re.compile(
 _WHO = r"([A-ZÀ-ÖØ-Þ][\w’'-]+)"
 _INTRODUCES = {
     "en": re.compile(
-        rf"\b(?i:this is|it's|i'm|i am|my name is|my name's|name's) {_WHO}|^\W*{_WHO}(?: {_WHO})? (?:here|speaking|again)\b"
+        rf"\b(?i:this is|it's|i'm|i am|my name is|my name's|name's) {_WHO}|(?:^|[,.!] ?)\W*{_WHO}(?: {_WHO})? (?:here|speaking|again)\b"
     ),
     "de": re.compile(
         rf"\b(?i:hier ist|hier spricht|ich bin(?: die| der)?|ich heiße|mein name ist) {_WHO}|^\W*{_WHO}(?: {_WHO})? (?:hier|am Apparat)\b"
@@ -353,11 +353,12 @@ class People:
         if self.language != "de":  # where every noun has a capital
             for turn in talk.turns:
                 self._given |= {unaccented(word) for word in _MID_SENTENCE.findall(turn.text)}
-        asked = ""
+        asked = told = ""
         for turn in talk.turns:
             self._learn(turn.text)
             if turn.role == "user":
-                self._answered(asked, turn.text)
+                self._answered(asked, turn.text, told)
+                told = turn.text
                 self.persons |= {unaccented(match[1]) for match in _INTRODUCED.finditer(turn.text)}
             asked = turn.text if turn.role == "agent" and turn.text else asked
         for turn in talk.turns:
@@ -386,12 +387,16 @@ class People:
             for name in _beside(text, mention):
                 self._named.setdefault(unaccented(name), set()).add(mention.kind)
 
-    def _answered(self, asked: str, answer: str) -> None:
+    def _answered(self, asked: str, answer: str, told: str) -> None:
         """Remember the name that answers a question for it: "And your partner's name?" "Caspian."."""
         last = re.split(r"[.!]\s+", asked.strip())[-1]
         begins = _NAME_BEGINS.match(answer)
         if begins is not None and _ASKS_A_NAME.search(last):
-            for kind in kinds(last, self.language):
+            wanted = genders(last, self.language)
+            meant = kinds(last, self.language) or {
+                kind for kind in kinds(told, self.language) if wanted and _fits(kind, wanted)
+            }
+            for kind in meant:
                 self._named.setdefault(unaccented(begins[1]), set()).add(kind)
 
     def kin_of(self, name: str) -> set[str]:
@@ -421,6 +426,17 @@ class People:
     def is_name(self, word: str) -> bool:
         """Whether a word names a person in this call, or is a first name."""
         return word in self.persons or word in FIRST_NAMES or word in self.caller or word in self._given
+
+    def last_name(self, text: str) -> str:
+        """The last person that a text calls by name, or ""."""
+        return next(
+            (
+                word
+                for word in reversed(_TOKEN.findall(unaccented(text)))
+                if word in self.persons | self._given
+            ),
+            "",
+        )
 
     def last_subject(self, lead: str) -> str:
         """The end of what stands before a quote, from the last one it speaks of on."""
@@ -461,7 +477,7 @@ class People:
         `wanted` are the genders of the pronouns, empty for words that have none; `but` are kinds that the
         words name themselves.
         """
-        but = set(but)
+        but, wanted = set(but), wanted - {""}
         for turn in range(number, -1, -1):
             text = self._turns[turn].text[:at] if turn == number else self._turns[turn].text
             found = [
@@ -516,8 +532,17 @@ class People:
                 elif name and not current.other and not caller:
                     caller = name
                     self.caller.add(name)
-                elif name and not current.other and name != caller and name in self._named:
-                    current = Voice(other=True, kinds=frozenset(self._named[name]), name=name)
+                elif (
+                    name
+                    and not current.other
+                    and name != caller
+                    and (name in self._named or kinds(sentence, self.language))
+                ):
+                    current = Voice(
+                        other=True,
+                        kinds=frozenset(self._named.get(name) or kinds(sentence, self.language)),
+                        name=name,
+                    )
                     changes.append((number, start, current))
                 if not current.other and _HANDS_OVER[self.language].search(sentence):
                     near = kinds(sentence, self.language) or self.meant(
@@ -555,7 +580,7 @@ def _beside(text: str, mention: Mention) -> Iterator[str]:
     after = _NAME_NEXT.match(text, mention.end)
     before = _NAME_BEFORE.search(text[max(0, mention.start - 60) : mention.start])
     for match in (after, before):
-        yield from match[1].split() if match else ()
+        yield from (name for name in match[1].split() if name.lower() not in COMMON) if match else ()
 
 
 def _whose(text: str, start: int) -> int:
