@@ -316,7 +316,8 @@ class _Claim:
                     )
                     and not _near(_stem(thing[1].casefold()), gist(self._around))
                 )
-            if _ANOTHERS.search(whose):
+            theirs = self._people.named(self._fact.quote) and not own(self._fact.quote, self._language)
+            if _ANOTHERS.search(whose) or theirs:
                 return True
             return self._people.kin_of_thing(whose) and not own(whose, self._language)
         if any(own(clause, self._language) for clause in self._clauses):
