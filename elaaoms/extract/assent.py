@@ -19,7 +19,7 @@ _THANKS = (
     r"danke schön|vielen dank|bitte|schön|sehr schön|das (?:ist|wäre|klingt) (?:\w+ )?(?:nett|lieb|gut|super|toll|prima)|gracias|"
     r"muchas gracias|bueno|volontiers|merci|c(?:'|’)est (?:très |bien )?(?:gentil|parfait|noté)|avec plaisir"
 )
-_FILLER = r"^\W*(?:(?:um+|uh+|oh|ah|ay|aw|well|so|äh+|ähm|na|also|ach|eh|pues|bueno|ben|bah|bon|euh|and|und|y|et)\W+)*"
+_FILLER = r"^\W*(?:(?:um+|uh+|oh|ah|ay|aw|well|so|very|really|sehr|muy|très|äh+|ähm|na|also|ach|eh|pues|bueno|ben|bah|bon|euh|and|und|y|et)\W+)*"
 _CONFIRMS = re.compile(rf"{_FILLER}(?:{_YES})(?![\w'’])", re.IGNORECASE)
 _WELCOMES = re.compile(rf"{_FILLER}(?:{_YES}|{_WELCOME})(?![\w'’])", re.IGNORECASE)
 _ACCEPTS = re.compile(rf"{_FILLER}(?:{_YES}|{_WELCOME}|{_THANKS})(?![\w'’])", re.IGNORECASE)
@@ -32,6 +32,11 @@ _NO_TROUBLE = re.compile(
 )
 _TAKES_BACK = re.compile(
     r"\b(?:but|no|not|isn(?:'|’)t|wrong|except|wait|actually|aber|nein|nicht|falsch|pero|non|mais|pas|plutôt)\b",
+    re.IGNORECASE,
+)
+_TURNS = re.compile(r"\W*(?:but|no|wait|actually|aber|nein|moment|pero|mais|non)\b", re.IGNORECASE)
+_INTRODUCES = re.compile(
+    r"^\W*(?:it(?:'|’)?s|this is|hier (?:ist|spricht)|ich bin(?:'|’)?s|soy|c(?:'|’)est)\b[^.!?,]{1,30}[.!,]\s*(?=\w)",
     re.IGNORECASE,
 )
 _REFUSES = re.compile(
@@ -48,7 +53,7 @@ _COMMITS = re.compile(
     r"(?:\w(?:'|’)ll|\b(?:will|shall|going to|i can|we can|let me|promise\w*|book(?:ed)? you|arrange|"
     r"werden?|wird|wirst|werdet|(?:ich|wir) (?!hab|bin\b|sind\b|war)\w+(?:e|en)|sie (?:erhalten|bekommen)|\w+ (?:ich|wir) (?:\w+ )?(?:ihnen|sie|das|den|die|es)|"
     r"(?:is|are) yours|(?:meldet|kommt|ruft|schickt|bringt|holt|liefert|\w+en) (?:sich|sie|ihnen|es)|"
-    r"voy a|vamos a|va a|van a|(?:le|les|lo|la|se lo|se la) \w+(?:o|amos|emos|imos)|\w{2,}(?:aré|eré|iré|dré|remos|rán?|rá)|"
+    r"voy a|vamos a|va a|van a|irán?|iremos|(?:le|les|lo|la|se lo|se la) \w+(?:o|amos|emos|imos)|\w{2,}(?:aré|eré|iré|dré|remos|rán?|rá)|"
     r"je vais|nous allons|on va|(?:je|nous|on) (?:vous|te|le|la|les) \w+|je (?!suis\b|vois\b|comprends\b|sais\b)\w+(?:e|s)|nous \w+ons|"
     r"ser[aá]n?|seront|aura|auront|\w{2,}(?:erai|irai|drai|rrai|rons|ront|rez|era|ira|dra|rra)|vous (?:recevrez|aurez))\b)",
     re.IGNORECASE,
@@ -62,8 +67,8 @@ _PROMISED = re.compile(
 
 def confirms(answer: str) -> bool:
     """Whether a caller's turn says that what the agent read back is right."""
-    said = _NO_TROUBLE.sub("", answer[:60])
-    return _CONFIRMS.match(said) is not None and not _TAKES_BACK.search(said[:40])
+    said = _INTRODUCES.sub("", _NO_TROUBLE.sub("", answer[:100]))
+    return _CONFIRMS.match(said) is not None and not _taken_back(said)
 
 
 def accepts(answer: str) -> bool:
@@ -74,8 +79,14 @@ def accepts(answer: str) -> bool:
 
 def welcomes(answer: str) -> bool:
     """Whether a caller's turn finds good what the agent read back: "that's fine", but no mere "thanks"."""
-    said = _NO_TROUBLE.sub("", answer[:60])
-    return _WELCOMES.match(said) is not None and not _TAKES_BACK.search(said[:40])
+    said = _INTRODUCES.sub("", _NO_TROUBLE.sub("", answer[:100]))
+    return _WELCOMES.match(said) is not None and not _taken_back(said)
+
+
+def _taken_back(said: str) -> bool:
+    """Whether a yes is taken back in its sentence, or by how the next one begins."""
+    first, _, rest = re.sub(r"[.!?…]+(?=\s|$)", "\n", said).partition("\n")
+    return _TAKES_BACK.search(first[:40]) is not None or _TURNS.match(rest) is not None
 
 
 def settles(answer: str) -> bool:

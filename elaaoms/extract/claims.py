@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
 from elaaoms.extract.assent import confirms, denies, welcomes
 from elaaoms.extract.clauses import doubtful
-from elaaoms.extract.days import NAMES, Meaning, Said, consistent, tense, written
+from elaaoms.extract.days import NAMES, Meaning, Said, consistent, tense, weekdays_of, written
 from elaaoms.extract.numerals import counted, within
 from elaaoms.extract.numerals import said as numerals
-from elaaoms.extract.people import People, alike, gender_of, genders, kinds, mentions, own, unaccented
+from elaaoms.extract.people import (
+    Mention,
+    People,
+    alike,
+    gender_of,
+    genders,
+    kinds,
+    mentions,
+    own,
+    unaccented,
+)
 from elaaoms.extract.spoken import codes, emails, spelled
 from elaaoms.memory import Category, Fact
 from elaaoms.webhooks import Conversation
@@ -29,8 +39,17 @@ _NEGATES = re.compile(
     r"aucun\w*|no (?:soy|tengo|quiero|me|es|estoy|vivo|hay))\b",
     re.IGNORECASE,
 )
+_CONTRASTED = re.compile(
+    r"\b(?:not|nicht|no|pas) (?:to |a |à )?(?:her|him|them|me|my \w+|mine|ihn|sie|ihr|ihm|mich|mir|él|ella|mí|elle|lui|moi)\b",
+    re.IGNORECASE,
+)
+_TAGS = re.compile(
+    r"(?:n(?:'|’)est-ce pas|non|hein|verdad|no|oder|gell|nicht wahr|right|correct|yes|yeah|ok(?:ay)?|c(?:'|’)est (?:ça|bien ça|bon)|\w+n(?:'|’)?t \w+|"
+    r"(?:am|are|is|do|does|did|have|has) \w+)\W*$",
+    re.IGNORECASE,
+)
 _NEGATIVE = re.compile(
-    r"\b(?:no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|"
+    r"\b(?:nothing|nobody|nichts|niemand\w*|nada|nadie|ningun\w+|rien|personne|no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|"
     r"rather than|instead|trouble|most|against|miss\w*|late|lack\w*|lost|fail\w*|broke\w*|problem\w*|complain\w*|only|left|quit|gave up|ended?|cancel\w*|longer|"
     r"nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
     r"solo|sólo|se queja|averiad\w*|pas|ne|n|jamais|sans|ni|aucun\w*|refuse|déteste|manque\w*|plainte|plaint|seulement|que|arrêté)\b",
@@ -240,7 +259,9 @@ class _Claim:
             return False
         after = self._turn.text[self._at + len(self._fact.quote.strip()) : self._end]
         following = re.match(r"\s*[,;–—-]\s*(.*)", after, re.DOTALL)
-        asks_itself = following is not None and len(_WORD.findall(following[1])) > 3
+        asks_itself = (
+            following is not None and len(_WORD.findall(following[1])) > 2 and not _TAGS.match(following[1])
+        )
         return not asks_itself or "?" in self._fact.quote.rstrip("?")
 
     def _is_supposed(self) -> bool:
@@ -252,18 +273,20 @@ class _Claim:
         reported = max((match.end() for match in _REPORTED.finditer(before)), default=-1)
         if reported >= 0 and _CLAUSE.search(before[reported:]) is None:
             return True
-        within_reach = self._sentence
-        for match in _CONTRAST.finditer(self._sentence):
-            if match.end() <= self._at - self._start:
-                within_reach = self._sentence[match.end() :]
-        return _CONDITIONAL.search(within_reach) is not None
+        reach = max(
+            (match.end() for match in _CONTRAST.finditer(self._sentence, 0, self._at - self._start)),
+            default=0,
+        )
+        place = self._at - self._start + len(self._fact.quote.strip())
+        return any(match.start() < place for match in _CONDITIONAL.finditer(self._sentence, reach))
 
     def _is_denied(self) -> bool:
         """Whether the caller denies what the fact asserts: a no where the fact has its words from, and none in the fact."""
         if _NEGATIVE.search(self._fact.content):
             return False
         return bool(self._clauses) and all(
-            _NEGATES.search(told) is not None and not self._after_denial(told) for told in self._clauses
+            _NEGATES.search(_CONTRASTED.sub(" ", told)) is not None and not self._after_denial(told)
+            for told in self._clauses
         )
 
     def _after_denial(self, told: str) -> bool:
@@ -365,6 +388,8 @@ class _Claim:
             wanted = genders(self._asked, self._language)
         if first and not wanted and theirs and own(self._fact.quote, self._language):
             return False
+        if len(missing) < len({mention.kind for mention in named}) or len(named) > 1:
+            missing -= self._owners(named)
         return all(
             alike(
                 kind,
@@ -372,6 +397,18 @@ class _Claim:
             )
             for kind in missing
         )
+
+    def _owners(self, named: Sequence[Mention]) -> set[str]:
+        """Kin whose kin or animal the fact is about, as in "my daughter's rabbit", if the caller has named them."""
+        told: set[str] = set()
+        for turn in self._talk.turns[: self._fact.turn + 1]:
+            told |= kinds(turn.text, self._language) if turn.role == "user" else set()
+        owners = (
+            one if self._language == "en" else other
+            for one, other in pairwise(named)
+            if other.start - one.end < 12
+        )
+        return {owner.kind for owner in owners if alike(owner.kind, told)}
 
     def _is_their_name(self) -> bool:
         """Whether a fact about somebody by their name rests on words of or about them."""
@@ -429,9 +466,12 @@ class _Claim:
         if not consistent(content):
             return False
         named = written(content)
-        if not named and self._fact.event_date is None:
+        weekdays = weekdays_of(content)
+        if not named and not weekdays and self._fact.event_date is None:
             return True
         meanings = self._meanings()
+        if not all(any(meaning.weekday(day) for meaning in meanings) for day in weekdays):
+            return False
         event = self._fact.event_date
         if event is not None and not any(meaning.day(event) for meaning in meanings):
             same_day = called is not None and event == called.date() and not self._by_caller

@@ -10,7 +10,7 @@ from functools import lru_cache
 from attrs import evolve, frozen
 
 from elaaoms.extract.dates import resolve
-from elaaoms.extract.numerals import counted, ordinal, within
+from elaaoms.extract.numerals import counted, ordinal, plain, within
 
 _MONTHS = (
     "january jan januar jänner enero janvier|february feb februar febrero février|march mar märz marzo mars|"
@@ -28,7 +28,6 @@ _DAY = {word: number for number, words in enumerate(_DAYS.split("|")) for word i
 NAMES = frozenset((*_MONTH, *_DAY))
 _VERBS = frozenset({"may"})
 _SHORT = frozenset("jan feb mar apr jun jul aug sep sept oct okt nov dec dez".split())
-_EIGHTY = re.compile(r"\bquatre[- ]vingts?\b")
 _PART_OF_DAY = ("morgen", "vormittag", "mittag", "nachmittag", "abend", "nacht", "s")
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[.,:;!?%€$£/-]", re.UNICODE)
 
@@ -36,7 +35,7 @@ _WRITTEN = re.compile(r"(\d{1,2}) [./-] (\d{1,2}) [./-] ((?:19|20)\d\d)$")
 _BEFORE_MAY = frozenset("in of last this next since by until till early late mid of during".split())
 # Words before a number that make it a day of the month, and words after it that do not let it be one.
 _LEADS = frozenset(
-    "the le el al au am den dem zum vom del du on st nd rd th º ª ° til until bis hasta jusqu dès".split()
+    "día tag jour day the le el al au am den dem zum vom del du on st nd rd th º ª ° til until bis hasta jusqu dès".split()
 )
 _UNITS = frozenset(
     """% € $ £ uhr heure heures h hora horas o'clock clock am pm percent per prozent por pour euro euros pounds dollars
@@ -56,7 +55,7 @@ _AWAY = tuple(
     (low, high, re.compile(words, re.IGNORECASE))
     for low, high, words in (
         (0, 0, r"\b(?:today|tonight|this (?:morning|afternoon|evening)|now|(?:hours?|minutes?) ago|within the (?:hour|day)|heute|"
-               r"(?:vor|in) \w+ (?:stunden?|minuten?)|jetzt|gerade|hoy|esta (?:tarde|noche|mañana)|ahora|hace \w+ (?:horas?|minutos?)|"
+               r"(?:vor|in) \w+ (?:stunden?|minuten?)|jetzt|gerade|hoy|esta (?:tarde|noche|mañana|madrugada)|ahora|hace \w+ (?:horas?|minutos?)|"
                r"aujourd(?:'|’)hui|ce (?:soir|matin|midi)|cet après-midi|maintenant|il y a \w+ (?:heures?|minutes?))\b"),
         (1, 1, r"\b(?:tomorrow|(?<!heute )(?<!gestern )(?<!guten )(?<!am )(?<!jeden )(?<!übermorgen )morgen|"
                r"(?<!la )(?<!esta )(?<!pasado )(?<!media )(?<!cada )mañana|(?<!après-)demain)\b"),
@@ -97,7 +96,7 @@ _CORRECTS = re.compile(
 _PAST = re.compile(
     r"\b(?:was|were|did|didn'?t|had|went|came|arrived|ordered|bought|paid|called|rang|since|received|happened|started|stopped|broke|"
     r"sent|ago|fell|saw|took|stolen|lost|moved|got|ate|leaks?|wurden?|war|waren|hatten?|kam|ging|habe|hab|seit|ist \w+ ge\w+(?:en|t)|"
-    r"\w{0,4}ge\w{3,}(?:en|t)|ha|han|he|hemos|desde|fue|fui|\w{2,}(?:ó|aron|ieron)|ai|avons|ont|étais?|était|depuis|est (?:arrivé|venu|tombé|parti)\w*)\b",
+    r"\w{0,4}ge\w{3,}(?:en|t)|ha|han|he|hemos|desde|fue|fui|\w{2,}(?:ó|aron|ieron)|ai|avons|ont|étais?|était|depuis|(?:suis|est|sommes|êtes|sont) \w+(?:é|i|u)e?s?)\b",
     re.IGNORECASE,
 )
 _FUTURE = re.compile(
@@ -137,7 +136,7 @@ class Said:
 @lru_cache(maxsize=2048)
 def expressions(text: str) -> tuple[Said, ...]:
     """The calendar days, months and days of the week that a text names, in order; denied ones are left out."""
-    tokens = _TOKEN.findall(_EIGHTY.sub("huitante", text.casefold()))
+    tokens = _TOKEN.findall(plain(text.casefold()))
     numbers = {start: (value, end) for value, start, end in counted(tokens)}
     found: list[Said] = []
     at = 0
@@ -288,6 +287,11 @@ def written(content: str) -> list[Said]:
     return [said for said in expressions(content) if said.day is not None or said.month is not None]
 
 
+def weekdays_of(content: str) -> set[int]:
+    """The days of the week that a fact names without a date."""
+    return {said.weekday for said in expressions(content) if said.weekday is not None and said.day is None}
+
+
 def _dates(said: Said, called: date | None) -> Iterator[date]:
     """The days that an expression with a day and a month can be."""
     years = (
@@ -376,6 +380,16 @@ class Meaning:
             return day.weekday() not in numbered
         return day in self._resolved and not any(
             said.day is not None or said.weekday is not None for said in self._said
+        )
+
+    def weekday(self, weekday: int) -> bool:
+        """Whether a day of the week was named, or belongs to a day that may be meant."""
+        if any(said.weekday == weekday for said in self._said) or weekday in _plural(self._text):
+            return True
+        today = self._today
+        return today is not None and any(
+            day.weekday() == weekday and self.day(day)
+            for day in (today + timedelta(days=step) for step in range(-7, 15))
         )
 
     def month(self, month: int, year: int | None) -> bool:
@@ -478,6 +492,15 @@ class Meaning:
         return known
 
 
+def _plural(text: str) -> set[int]:
+    """The days of the week that come every week: "on Mondays"."""
+    return {
+        _DAY[word[:-1]]
+        for word in _TOKEN.findall(text.casefold())
+        if word.endswith("s") and word[:-1] in _DAY
+    }
+
+
 def _count(words: str) -> int | None:
     tokens = _TOKEN.findall(words.casefold())
     if not tokens:
@@ -496,7 +519,7 @@ def _standing(text: str) -> list[Said]:
     cut = max((match.start() for match in _CORRECTS.finditer(text)), default=None)
     if cut is None or len(named) < 2:
         return named
-    place = len(_TOKEN.findall(_EIGHTY.sub("huitante", text[:cut].casefold())))
+    place = len(_TOKEN.findall(plain(text[:cut].casefold())))
     old, new = [said for said in named if said.at < place], [said for said in named if said.at >= place]
     kept = [said for said in old if not any(_replaces(said, other) for other in new)]
     month = next((said for said in reversed(old) if said.month is not None), None)

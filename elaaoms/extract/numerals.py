@@ -52,6 +52,8 @@ _GERMAN = re.compile(
 )
 _HUNDREDS = re.compile(r"\b(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)hundert")
 _EIGHTY = re.compile(r"\bquatre[- ]vingts?\b")
+_TEN_AND = re.compile(r"\bdix[- ](sept|huit|neuf)\b")
+_BEYOND_TEN = {"sept": "seventeen", "huit": "eighteen", "neuf": "nineteen"}
 _LINKS = frozenset({"-", "–", ",", ".", "uh", "um", "äh", "eh", "euh", "dash", "strich"})
 _HYPHEN = frozenset({"-"})
 _AND = frozenset({"and", "und", "y", "et"})
@@ -78,7 +80,7 @@ def _value(word: str) -> int | None:
 def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """The numbers of a text: each one as digits, and the digits of every run of numbers joined together."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    folded = _EIGHTY.sub("huitante", _HUNDREDS.sub(r"\1 hundert ", folded))
+    folded = plain(_HUNDREDS.sub(r"\1 hundert ", folded))
     singles: set[str] = set()
     runs: list[str] = []
     run = ""
@@ -118,6 +120,12 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     if run:
         runs.append(run)
     return frozenset(number.lstrip("0") or "0" for number in singles), tuple(runs)
+
+
+def plain(folded: str) -> str:
+    """Small letters with the French numbers of two words as one: "quatre-vingt", "dix-neuf"."""
+    folded = _EIGHTY.sub("huitante", folded)
+    return _TEN_AND.sub(lambda match: _BEYOND_TEN[match[1]], folded)
 
 
 def ordinal(word: str) -> bool:

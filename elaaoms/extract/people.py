@@ -16,7 +16,7 @@ from elaaoms.webhooks import Conversation
 # Kinds of people by language: the masculine and the feminine words, then those that say neither.
 _LEXICON = {
     "en": """
-        mother//mother mum mom mummy mommy mam|father/father dad daddy/|parent///parent|son/son/|daughter//daughter|
+        mother//mother stepmother stepmum stepmom mum mom mummy mommy mam|father/father stepfather stepdad dad daddy/|parent///parent|son/son/|daughter//daughter|
         child///child children kid baby toddler|wife//wife|husband/husband/|partner///partner spouse fiance fiancee|
         boyfriend/boyfriend/|girlfriend//girlfriend|sister//sister|brother/brother/|sibling///sibling twin|
         grandmother//grandmother grandma granny gran nan nana|grandfather/grandfather grandpa granddad grandad/|
@@ -25,7 +25,7 @@ _LEXICON = {
         colleague///colleague coworker workmate|boss///boss|flatmate///flatmate roommate housemate lodger|landlord///landlord landlady|
         tenant///tenant|carer///carer caregiver|assistant///assistant|dog///dog puppy|cat///cat kitten|horse///horse|rabbit///rabbit""",
     "de": """
-        mother//mutter mama mutti|father/vater papa vati/|parent///eltern elternteil|son/sohn söhne söhnchen/|daughter//tochter töchter|
+        mother//mutter stiefmutter mama mutti|father/vater stiefvater papa vati/|parent///eltern elternteil|son/sohn stiefsohn söhne söhnchen/|daughter//tochter stieftochter töchter|
         child///kind kinder kleinkind baby|wife//ehefrau|husband/ehemann/|partner/partner lebensgefährte verlobter/partnerin lebensgefährtin verlobte|
         boyfriend/freund/|girlfriend//freundin|sister//schwester|brother/bruder brüder/|sibling///geschwister zwilling|
         grandmother//großmutter grossmutter oma omi|grandfather/großvater grossvater opa opi/|grandson/enkel enkelsohn/|
@@ -150,7 +150,7 @@ _FIRST = {
         ("de", r"ich|mir|mich|wir|uns", r"mein\w{0,2}|unser\w{0,2}"),
         (
             "es",
-            r"yo|me|mí|conmigo|nosotr[oa]s|nos|mí[oa]s?|soy|estoy|tengo|quiero|puedo|vivo|trabajo|necesito|prefiero|"
+            r"yo|me|mí|conmigo|nosotr[oa]s|nos|mí[oa]s?|soy|estoy|estuve|tuve|fui|hice|puse|dije|vine|quise|pude|tengo|quiero|puedo|vivo|trabajo|necesito|prefiero|"
             r"llamo|hago|voy|vengo|salgo|digo|sé|creo|pienso|uso|tomo|pago|busco|odio|cuido|llego|compro|vendo|espero|"
             r"conozco|duermo|viajo|recibo|pongo|hablo|bebo|juego|leo|escribo|estudio|sufro|veo|oigo|ando|quisiera|he|hemos|"
             r"\w{2,}(?:amos|emos|imos)|(?!aqu|ah|all|as|caf)\w{2,}[éí]",
@@ -190,6 +190,7 @@ _ASKS_A_NAME = re.compile(
     re.IGNORECASE,
 )
 _MID_SENTENCE = re.compile(r"(?<=[a-zà-ÿ,;] )[A-ZÀ-ÖØ-Þ][a-zà-ÿ’-]{2,}")
+_TOGETHER = re.compile(r"\b(?:with|con|mit|bei|avec|chez)\s+$", re.IGNORECASE)
 _GREETS = re.compile(
     r"^\W*(?:hello|hi|hey|hallo|guten \w+|grüß|hola|buen[oa]s|bonjour|bonsoir|allô|salut)\b", re.IGNORECASE
 )
@@ -332,6 +333,8 @@ def own(text: str, language: str) -> bool:
     """Whether a text speaks in the first person, for more than to say whose mother somebody is."""
     text = _HEDGES.sub(" ", text)
     for match in _FIRST[language].finditer(text):
+        if _TOGETHER.search(text[: match.start()]):
+            continue
         if not match["whose"]:
             return True
         after = match.end()
@@ -440,7 +443,11 @@ class People:
 
     def last_subject(self, lead: str) -> str:
         """The end of what stands before a quote, from the last one it speaks of on."""
-        starts = [match.start() for match in _FIRST[self.language].finditer(lead) if not match["whose"]]
+        starts = [
+            match.start()
+            for match in _FIRST[self.language].finditer(lead)
+            if not match["whose"] and not _TOGETHER.search(lead[: match.start()])
+        ]
         starts += [_whose(lead, one.start) for one in mentions(lead, self.language)]
         starts += [match.start() for _, words in _PRONOUNS[self.language] for match in words.finditer(lead)]
         return lead[max(starts, default=0) :]
