@@ -10,7 +10,7 @@ from itertools import pairwise
 from elaaoms.extract.assent import confirms, denies, welcomes
 from elaaoms.extract.clauses import doubtful
 from elaaoms.extract.days import NAMES, Meaning, Said, consistent, tense, weekdays_of, written
-from elaaoms.extract.numerals import counted, within
+from elaaoms.extract.numerals import counted, plain, within
 from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.people import (
     Mention,
@@ -34,6 +34,7 @@ _CLAUSE = re.compile(
     r"[,;:.!?¡¿–—]|\b(?:and|but|so|because|cause|und|aber|sondern|weil|denn|y|pero|sino|porque|et|mais|car|parce que|donc|bitte|please)\b",
     re.IGNORECASE,
 )
+_MARK = re.compile(r"[,;:.!?¡¿–—]")
 _NEGATES = re.compile(
     r"\b(?:not|never|no longer|\w+n(?:'|’)t|dont|doesnt|didnt|isnt|arent|cant|wont|nicht|kein\w*|nie|niemals|nunca|jamás|ya no|pas|jamais|"
     r"aucun\w*|no (?:soy|tengo|quiero|me|es|estoy|vivo|hay))\b",
@@ -179,6 +180,11 @@ _THING = re.compile(r"(?:['’]s|\bof|de[rs]?|del?|d['’])\s+(?:\w+['’]s )?([
 _CODE_LIKE = re.compile(r"[A-Z]{1,5}")
 
 
+def about_the_caller(content: str) -> bool:
+    """Whether a fact begins with the caller."""
+    return _CALLER.match(content) is not None
+
+
 def overstates(talk: Conversation, people: People, fact: Fact) -> str | None:
     """Why a fact says more than its evidence does."""
     claim = _Claim(talk, people, fact)
@@ -222,31 +228,25 @@ class _Claim:
     # -- how it is said -------------------------------------------------------------
 
     def _about(self) -> list[str]:
-        """The clauses of the quote that the fact has most words from, begun where they begin in the turn."""
+        """The clauses of the quote that the fact has most words from, each with the subject that it goes on about."""
         quote = self._fact.quote.strip()
         lead = self._turn.text[self._start : self._at]
-        cut = max((match.end() for match in _CLAUSE.finditer(lead)), default=0)
+        cut = max((match.end() for match in _MARK.finditer(lead)), default=0)
         lead = "" if _OWN_SUBJECT.match(quote) else self._people.last_subject(lead[cut:])
         text = f"{lead}{quote}"
         about = gist(self._fact.content) | set(_NUMBER.findall(self._fact.content))
-        parts, start = [("", "")], 0
-        for match in _CLAUSE.finditer(text):
-            parts.append((text[start : match.start()], match[0]))
-            start = match.end()
-        parts.append((text[start:], ""))
+        ends = [(match.start(), match.end(), match[0].isalpha()) for match in _CLAUSE.finditer(text)]
         clauses: list[str] = []
-        joined = ""
-        for clause, end in parts[1:]:
+        start, before = 0, ""
+        for end, following, goes_on in (*ends, (len(text), len(text), False)):
+            clause = text[start:end]
             if clause.strip():
-                carries = joined and not own(clause, self._language) and not self._people.another(clause)
-                clauses.append(f"{joined} {clause}" if carries else clause)
-            joined = (
-                clauses[-1]
-                if clauses and clause.strip() and end.isalpha()
-                else joined
-                if end.isalpha()
-                else ""
-            )
+                if before and not own(clause, self._language) and not self._people.another(clause):
+                    clause = f"{before} {clause}"
+                if end > len(lead):
+                    clauses.append(clause)
+            before = (clause if clause.strip() else before) if goes_on else ""
+            start = following
         scores = [len((gist(clause) | set(_NUMBER.findall(clause))) & about) for clause in clauses]
         best = max(scores, default=0)
         return [clause for clause, score in zip(clauses, scores, strict=True) if score == best]
@@ -700,7 +700,7 @@ def _folded(text: str) -> list[str]:
 
 def _in_words(content: str, language: str) -> Iterator[int]:
     """The numbers that a fact writes out in words."""
-    tokens = re.findall(r"[^\W\d_]+|\d+|-", content.casefold())
+    tokens = re.findall(r"[^\W\d_]+|\d+|-", plain(content.casefold()))
     for value, start, end in counted(tokens):
         words = tokens[start:end]
         if any(word.isdigit() for word in words) or (len(words) == 1 and words[0] in _AMBIGUOUS[language]):

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 
 from elaaoms.extract import Dropped, Extraction
 from elaaoms.extract.assent import accepts, asks_back, commits, confirms, promised, settles, welcomes
-from elaaoms.extract.claims import overstates
+from elaaoms.extract.claims import about_the_caller, overstates
 from elaaoms.extract.clauses import addressed_to_the_model
 from elaaoms.extract.days import NAMES
 from elaaoms.extract.people import People, own
@@ -56,6 +56,11 @@ _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 # A statement of the agent's that a yes can confirm: one of days, times or numbers.
 _FIGURE = re.compile(
     rf"\d|\b(?:{'|'.join(sorted(NAMES))}|today|tomorrow|half past|o(?:'|’)clock|heute|morgen|uhr|hoy|mañana|aujourd\w*|demain|heures?|\w+th)\b",
+    re.IGNORECASE,
+)
+# How a statement speaks to the caller, or sums up what the caller said.
+_TO_YOU = re.compile(
+    r"\b(?:you|your|yours|so|then|Sie|Ihnen|Ihr\w*|also|dann|usted|su|sus|le|entonces|vous|votre|vos|donc|alors)\b",
     re.IGNORECASE,
 )
 _STOP = re.compile(r"[.!?…]+(?:\s+|$)")
@@ -116,8 +121,10 @@ def _misquotes(conversation: Conversation, fact: Fact) -> str | None:
     if sentence.rstrip().endswith("?") and welcomes(answer):
         return None
     last = turn.text.rstrip().endswith(sentence.rstrip())
+    mine = about_the_caller(fact.content) and not promised(fact.content) and not _TO_YOU.search(sentence)
     if (
         last
+        and not mine
         and _FIGURE.search(sentence)
         and (confirms(answer) or (settles(answer) and promised(fact.content)))
     ):
