@@ -609,8 +609,20 @@ class _Claim:
         for name in _names(content, self._language):
             if not self._is_named(name):
                 return False
+        if self._is_swapped():
+            return False
         full = _NAME_AFTER.findall(content) if self._language == "de" else _FULL_NAME.findall(content)
         return all(self._stand_together(name) for name in full)
+
+    def _is_swapped(self) -> bool:
+        """Whether the fact has another name where its quote has one."""
+        quote = self._fact.quote.strip()
+        ours = _names(self._fact.content, self._language)
+        new = {name for name in ours if not _said_name(name, quote)}
+        theirs = {
+            name for name in _names(f"x {quote}", self._language) if not _said_name(name, self._fact.content)
+        }
+        return bool(new) and len(theirs) >= len(new) and not genders(quote, self._language)
 
     def _heard_names(self) -> Iterator[str]:
         """The texts whose names a fact may use: its turn, the question that it answers, and what a pronoun recalls."""

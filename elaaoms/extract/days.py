@@ -513,12 +513,13 @@ def _count(words: str) -> int | None:
     return values[-1][0] if values and values[-1][2] == len(tokens) else None
 
 
-def _standing(text: str) -> list[Said]:
+@lru_cache(maxsize=2048)
+def _standing(text: str) -> tuple[Said, ...]:
     """What a text names, without what the same breath takes back: "the third, no, the fifth"."""
     named = list(expressions(text))
     cut = max((match.start() for match in _CORRECTS.finditer(text)), default=None)
     if cut is None or len(named) < 2:
-        return named
+        return tuple(named)
     place = len(_TOKEN.findall(plain(text[:cut].casefold())))
     old, new = [said for said in named if said.at < place], [said for said in named if said.at >= place]
     kept = [said for said in old if not any(_replaces(said, other) for other in new)]
@@ -528,7 +529,7 @@ def _standing(text: str) -> list[Said]:
             evolve(said, month=month.month, year=month.year) if said.day and not said.month else said
             for said in new
         ]
-    return kept + new
+    return (*kept, *new)
 
 
 def _replaces(old: Said, new: Said) -> bool:
