@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 _UNITS = (
@@ -51,7 +52,10 @@ _GERMAN = re.compile(
 )
 _HUNDREDS = re.compile(r"\b(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)hundert")
 _EIGHTY = re.compile(r"\bquatre[- ]vingts?\b")
+_TEN_AND = re.compile(r"\bdix[- ](sept|huit|neuf)\b")
+_BEYOND_TEN = {"sept": "seventeen", "huit": "eighteen", "neuf": "nineteen"}
 _LINKS = frozenset({"-", "–", ",", ".", "uh", "um", "äh", "eh", "euh", "dash", "strich"})
+_HYPHEN = frozenset({"-"})
 _AND = frozenset({"and", "und", "y", "et"})
 
 
@@ -76,7 +80,7 @@ def _value(word: str) -> int | None:
 def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """The numbers of a text: each one as digits, and the digits of every run of numbers joined together."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    folded = _EIGHTY.sub("huitante", _HUNDREDS.sub(r"\1 hundert ", folded))
+    folded = plain(_HUNDREDS.sub(r"\1 hundert ", folded))
     singles: set[str] = set()
     runs: list[str] = []
     run = ""
@@ -116,6 +120,46 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     if run:
         runs.append(run)
     return frozenset(number.lstrip("0") or "0" for number in singles), tuple(runs)
+
+
+def plain(folded: str) -> str:
+    """Small letters with the French numbers of two words as one: "quatre-vingt", "dix-neuf"."""
+    folded = _EIGHTY.sub("huitante", folded)
+    return _TEN_AND.sub(lambda match: _BEYOND_TEN[match[1]], folded)
+
+
+def ordinal(word: str) -> bool:
+    """Whether a word says which one it is in a row: "fifth", "vierzehnten"."""
+    return word in _ORDINALS or (word not in _WORDS and not word[0].isdigit() and _value(word) is not None)
+
+
+def counted(tokens: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+    """The whole numbers that a list of words says: each with the place where it starts and where it ends."""
+    at = 0
+    while at < len(tokens):
+        start, total = at, None
+        while at < len(tokens):
+            token = tokens[at]
+            value = int(token) if token.isdecimal() and len(token) < 7 else _value(token)
+            if value is not None and not (total is not None and not _adds(total, value)):
+                total = (total or 0) + value
+            elif token in _SCALES:
+                rest = (total or 1) % 1000 if (total or 0) > 1000 else total or 1
+                total = (total or 1) - rest + rest * _SCALES[token]
+            elif total is None or not (
+                (token in _HYPHEN or (token in _AND and total >= 20 and total % 10 == 0))
+                and at + 1 < len(tokens)
+                and (following := _value(tokens[at + 1])) is not None
+                and _adds(total, following)
+            ):
+                break
+            at += 1
+            if token.isdecimal():
+                break
+        if total is None:
+            at += 1
+        else:
+            yield total, start, at
 
 
 def _adds(last: int, value: int) -> bool:
