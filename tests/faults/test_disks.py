@@ -15,11 +15,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 
-import aiohttp
 import pytest
 from attrs import evolve
-from conftest import Answer, Platform, call, started, varied
-from victim import can_trace, ended, traced, victim
+from conftest import Answer, call, started, varied
+from sweep import attempt, sent, survives
+from victim import can_trace, traced, victim
 from wire import line
 
 from elaaoms.config import Config, Limits, Server, Storage
@@ -42,25 +42,6 @@ FAULTS = [
     ("pwrite64", "ENOSPC", "1+"),
     ("openat", "EMFILE", "1+"),
 ]
-
-
-async def sent(platform: Platform, number: int) -> Answer:
-    """Send a call."""
-    return await platform.send(
-        call("I live in Leeds.", conversation_id=f"conv_{number}", number=f"+1202555{1000 + number:04}")
-    )
-
-
-async def attempt(platform: Platform, number: int) -> Answer | None:
-    """Send a call; None when the connection broke."""
-    try:
-        return await sent(platform, number)
-    except (aiohttp.ClientError, ConnectionError, TimeoutError):
-        return None
-
-
-def told(answers: dict[int, Answer | None]) -> set[str]:
-    return {f"conv_{number}" for number, answer in answers.items() if answer and answer.status == 200}
 
 
 # -- the order --------------------------------------------------------------------------
@@ -101,39 +82,7 @@ async def test_the_kernel_sees_flush_rename_flush_commit_and_only_then_the_answe
 async def test_a_disk_that_fails_is_never_answered_200_in_vain(
     config: Config, system_call: str, error: str, when: str
 ) -> None:
-    """`python -m tests.faults.sweep` tries every call of every thread."""
-    answers: dict[int, Answer | None] = {}
-    async with victim(config) as (platform, process):
-        answers[0] = await attempt(platform, 0)
-        inject = f"inject={system_call}:error={error}:when={when}"
-        with traced(process, "-e", f"trace={system_call}", "-e", inject):
-            begun = time.monotonic()
-            for number in range(1, 5):
-                answers[number] = await attempt(platform, number)
-                if answers[number] is None:
-                    break
-        for answer in answers.values():
-            if answer is not None:
-                assert answer.status in (200, 503)
-                assert answer.status == 200 or "Retry-After" in answer.headers
-        if error == "EIO" and any(answer is None or answer.status == 503 for answer in answers.values()):
-            assert await ended(process, 5) == 74
-            assert time.monotonic() - begun < 5
-        elif process.is_alive():  # the cause is gone: it goes on by itself
-            answers[9] = await attempt(platform, 9)
-            if error != "EIO":
-                assert answers[9] is not None
-                assert answers[9].status == 200
-    async with started(config) as platform:
-        for name in told(answers):
-            found = (await platform.api("GET", f"/api/calls/{name}")).data
-            await platform.api(
-                "POST", f"/api/jobs/{found['job_id']}/retry"
-            )  # the fault may have cost an attempt
-            assert (await platform.processed(name))["extraction_status"] == "completed"
-        assert not list((config.data / "incoming").iterdir())
-        for content in platform.files().values():
-            json.loads(content)  # nothing torn
+    await survives(config, system_call, error, when)
 
 
 @needs_strace
