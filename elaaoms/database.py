@@ -374,7 +374,7 @@ def _configure(connection: sqlite3.Connection) -> None:
         "secure_delete = ON",
         "trusted_schema = OFF",
         "cell_size_check = ON",
-        "busy_timeout = 5000",
+        "busy_timeout = 2000",
     ):
         connection.execute(f"PRAGMA {pragma}")
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]

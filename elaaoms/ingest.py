@@ -59,7 +59,7 @@ AUDIO_FILE = "audio"  # decode a call's audio
 GREET = "greet"  # have a model word a caller's next greeting
 
 HOUR_S = 3600.0
-RECORD_S = 5.0  # how long a sender waits for the database once the body is safe
+RECORD_S = 3.0  # how long a sender waits for the database once the body is safe
 MOST_WAITING = 10_000  # bodies remembered as safe but not recorded; more are found by a scan
 SCAN_PAUSE_S = 0.005  # between two slices of the archive, for everybody else
 

@@ -421,6 +421,34 @@ async def test_no_more_jobs_run_than_allowed(queue: Queue, clock: Clock) -> None
     assert set((await queue.states()).values()) == {State.COMPLETED}
 
 
+async def test_what_ran_when_the_process_died_runs_alone(queue: Queue, clock: Clock) -> None:
+    """Else each of a poison job's kills would cost its neighbours an attempt too."""
+    gate = Gate()
+    first, second = await queue.add(), await queue.add()
+    for _ in range(2):
+        assert await queue.claim(now=NOW) is not None
+    third = await queue.add()
+    await queue.rescue(now=NOW)
+    async with working(queue, clock, work=gate):
+        for expected in (first, second):
+            assert await gate.began.get() == expected
+            assert (await queue.states())[third] == State.AVAILABLE
+            assert gate.began.empty()
+            gate.let(expected)
+        assert await gate.began.get() == third
+        gate.let(third)
+
+
+async def test_a_suspect_does_not_keep_a_worker_from_stopping(queue: Queue, clock: Clock) -> None:
+    gate = Gate()
+    job_id = await queue.add()
+    assert await queue.claim(now=NOW) is not None
+    await queue.rescue(now=NOW)
+    async with working(queue, clock, grace_s=0.05, work=gate):
+        assert await gate.began.get() == job_id
+    assert (await queue.states())[job_id] == State.AVAILABLE
+
+
 async def test_one_callers_jobs_run_in_order_and_others_beside_them(queue: Queue, clock: Clock) -> None:
     gate = Gate()
     robin = [await queue.add(lock="robin") for _ in range(3)]

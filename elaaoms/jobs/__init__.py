@@ -13,6 +13,8 @@ from elaaoms.database import Transaction
 RETRY_DELAYS_S = (60.0, 300.0, 1800.0)  # after a transient failure: 1, 5 and 30 minutes
 BLOCKED_PAUSE_S = 300.0  # how long a job waits for a provider that refuses everything
 
+CRASHED = "the process ended while the job ran"
+
 Write: TypeAlias = Callable[[Transaction], None]
 
 
@@ -43,6 +45,11 @@ class Job:
     created_at: float
     started_at: float | None
     finished_at: float | None
+
+    @property
+    def suspect(self) -> bool:
+        """Whether its last attempt ran when the process died, by its fault or by another's."""
+        return bool(self.errors) and self.errors[-1]["reason"] == CRASHED
 
 
 @frozen(kw_only=True)

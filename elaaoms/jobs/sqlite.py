@@ -14,6 +14,7 @@ from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import Conflicting, NotFound
 from elaaoms.jobs import (
     BLOCKED_PAUSE_S,
+    CRASHED,
     Blocked,
     Done,
     Failed,
@@ -162,7 +163,7 @@ class SQLiteJobQueue:
                     "claimed": job.attempt,
                     "started_at": job.started_at,
                     "run_at": now,
-                    "errors": _errors(job, "the process ended while the job ran", now),
+                    "errors": _errors(job, CRASHED, now),
                     "finished_at": now if spent else None,
                 }
                 connection.execute(_SETTLE, values)

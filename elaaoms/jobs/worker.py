@@ -99,17 +99,31 @@ class Worker:
                 job = await self._queue.claim(now=now)
                 if job is None:
                     break
+                if job.suspect and self._tasks:
+                    await self._either(stop, *self._tasks)
                 if stop.is_set():  # it came while we asked
                     await self._release(job)
                     break
                 task = group.create_task(self._work(job), name=f"job-{job.id}")
                 self._tasks.add(task)
                 task.add_done_callback(self._finished)
+                if job.suspect:  # alone, so that no other pays when it ends the process again
+                    await self._either(stop, task)
             due = await self._queue.next_due(now=now)
         except StorageUnavailable as error:
             log.warning("the queue cannot be read now: %s", error)
             return 5.0
         return LOOK_AGAIN_S if due is None else min(LOOK_AGAIN_S, max(0.0, due - self._clock()))
+
+    async def _either(self, stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+        """Wait until all tasks are done, or until told to stop."""
+        stopping = asyncio.ensure_future(stop.wait())
+        done = asyncio.ensure_future(asyncio.wait(tasks))
+        try:
+            await asyncio.wait((stopping, done), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            done.cancel()
 
     async def _follow_clock(self, now: float) -> None:
         """Notice that the clock was set, by a day perhaps: no job waits that long for it, none comes early."""

@@ -38,10 +38,12 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not self._listener.admits(self):
-            self._force_close = True
+            self._force_close = True  # nothing that arrives is looked at
             if isinstance(transport, asyncio.Transport):
                 transport.write(_busy())
-            transport.close()
+                transport.write_eof()
+            # Closed at once, what has arrived unread would become a reset that takes the answer with it.
+            asyncio.get_running_loop().call_later(LINGER_S, transport.close)
             return
         super().connection_made(transport)
         self._expect_head()
