@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -391,6 +392,8 @@ async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], 
         loop.add_signal_handler(number, stopped.set)
     async with running(config, secrets) as daemon:
         announce(daemon)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays; collections need not walk over it again and again
         _notify("READY=1")
         waiting = asyncio.ensure_future(stopped.wait())
         await asyncio.wait((waiting, daemon.fatal), return_when=asyncio.FIRST_COMPLETED)

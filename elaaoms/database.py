@@ -25,7 +25,7 @@ T = TypeVar("T")
 Transaction: TypeAlias = sqlite3.Connection
 Row: TypeAlias = sqlite3.Row
 
-MAX_BATCH = 64  # transactions that share one commit, and so one flush of the disk
+MAX_BATCH = 256  # transactions that share one commit, and so one flush of the disk
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -36,17 +36,24 @@ class _Work:
     loop: asyncio.AbstractEventLoop
 
     def settle(self, result: Any, error: BaseException | None) -> None:
-        def deliver() -> None:
-            if self.future.done():  # the caller was cancelled; what was committed stays committed
-                return
-            if error is None:
-                self.future.set_result(result)
-            elif isinstance(error, StopIteration):  # a future refuses it, and its caller would wait for ever
-                self.future.set_exception(RuntimeError("a transaction raised StopIteration"))
-            else:
-                self.future.set_exception(error)
+        if self.future.done():  # the caller was cancelled; what was committed stays committed
+            return
+        if error is None:
+            self.future.set_result(result)
+        elif isinstance(error, StopIteration):  # a future refuses it, and its caller would wait for ever
+            self.future.set_exception(RuntimeError("a transaction raised StopIteration"))
+        else:
+            self.future.set_exception(error)
 
-        self.loop.call_soon_threadsafe(deliver)
+
+def _deliver(settled: Sequence[tuple[_Work, tuple[Any, BaseException | None]]]) -> None:
+    """Give a batch its outcomes; its callers' loop is woken once."""
+
+    def deliver() -> None:
+        for work, (result, error) in settled:
+            work.settle(result, error)
+
+    settled[0][0].loop.call_soon_threadsafe(deliver)
 
 
 class Database:
@@ -165,8 +172,7 @@ class Database:
                     self._commit([work])
                 return
             outcomes = [(None, translated(error)) for _ in batch]
-        for work, (result, failure) in zip(batch, outcomes, strict=True):
-            work.settle(result, failure)
+        _deliver(list(zip(batch, outcomes, strict=True)))
 
     def _attempt(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]]:
         # What SQLite refuses ends the attempt: it may have rolled everything back by itself.

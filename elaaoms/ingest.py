@@ -129,13 +129,6 @@ class Ingest:
                 extraction_status="held",
             )
         talk = event.conversation
-        if talk is not None:  # ElevenLabs' own summary may repeat what must not be kept
-            summary, title = (
-                "" if to_the_model(text) else redact.redact(text, self._privacy)
-                for text in (talk.summary, talk.title)
-            )
-            talk = evolve(talk, summary=summary, title=title)
-            archived = evolve(archived, event=evolve(event, conversation=talk))
         who = await self._directory.identify_call(talk) if talk is not None else None
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
@@ -217,6 +210,7 @@ class Ingest:
         arrived_at = (await self._calls.get(talk.conversation_id)).received_at
         heard = [_heard(talk, self._redacted(fact), heard_at, arrived_at) for fact in extraction.facts]
         dropped = [asdict(entry) | {"content": self._hide(entry.content)} for entry in extraction.dropped]
+        title, summary = (self._presentable(text) for text in (talk.title, talk.summary))
         owner = owner_of(who.caller if who else None, talk.conversation_id)
 
         def write(tx: Transaction) -> None:
@@ -225,7 +219,9 @@ class Ingest:
                 tx, heard, owner=owner, conversation_id=talk.conversation_id, reconcile=self._reconcile
             )
             outcome = "completed" if heard else "nothing"
-            self._calls.settle(tx, talk.conversation_id, outcome=outcome, dropped=dropped)
+            self._calls.settle(
+                tx, talk.conversation_id, outcome=outcome, dropped=dropped, title=title, summary=summary
+            )
             if who is not None:
                 self._prepare(tx, who.caller, now)
 
@@ -241,6 +237,10 @@ class Ingest:
 
     def _hide(self, text: str) -> str:
         return redact.redact(text, self._privacy)
+
+    def _presentable(self, text: str) -> str:
+        """What ElevenLabs says of a call: it may repeat what must not be kept."""
+        return "" if to_the_model(text) else self._hide(text)
 
     def _redacted(self, fact: Fact) -> Fact:
         """A fact without secrets: a model may put together again what stood in pieces in the call."""
