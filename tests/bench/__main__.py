@@ -38,11 +38,11 @@ async def run(given: argparse.Namespace, say: Callable[[str], None] = print) -> 
         async with bench(Path(folder), extent, say) as ours:
             say(f"{'':56} {'ratio':>9}  [least .. greatest]      ours     theirs")
             await ours.ingest(sizes[0])
-            await ours.live(sizes[0])
+            await ours.live(sizes[0], draining=not given.least)
             if not given.least:
                 await ours.jobs(sizes[0])
                 await ours.jobs(sizes[0], alone=True)
-            await ours.memory()
+                await ours.memory()
             ours.extent = shorter(extent)
             for stored in sizes[1:]:
                 await ours.ingest(stored, only=32)

@@ -6,11 +6,12 @@ import asyncio
 import json
 import random
 import socket
+import sqlite3
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ class Bench:
                     count = extent.requests if size < 20 * KIB else max(8, extent.requests // 6)
                     count = max(count // 4 if connections == 1 else count, connections * 2)
                     pairs = []
-                    for turn in range(extent.rounds + 1):
+                    for turn in range(extent.rounds + (extent.rounds > 1)):
                         theirs = await self._flood(self.bare, model, "/ingest", count, connections)
                         ours = await self._flood(address.url, model, POST_CALL, count, connections)
                         if turn or extent.rounds == 1:  # the first warms up
@@ -149,18 +150,19 @@ class Bench:
 
     # -- (b) the live path
 
-    async def live(self, stored: int) -> None:
+    async def live(self, stored: int, *, draining: bool = True) -> None:
         """client-data and search at an even pace, idle and while the worker drains."""
         async with self._daemon(stored, worker=True) as (address, _):
             await self._live(address, stored, "idle", None)
-            await self._live(address, stored, "draining", bodies.template(8 * 1000))
+            if draining:
+                await self._live(address, stored, "draining", bodies.template(8 * 1000))
 
     async def _live(self, address: Address, stored: int, state: str, work: bytes | None) -> None:
         chance = random.Random(stored)  # noqa: S311
         count = int(self.extent.live_s * 100)
         for path, body in (("client-data", _initiation), ("search-memory", _search)):
             found: dict[str, list[tuple[float, float]]] = {"p50": [], "p99": []}
-            for turn in range(self.extent.rounds + 1):
+            for turn in range(self.extent.rounds + (self.extent.rounds > 1)):
                 if work is not None:
                     await self._work(address, work, self.extent.requests // 8)
                 asked = [body(chance.randrange(ASKED)) for _ in range(count)]
@@ -211,7 +213,7 @@ class Bench:
     async def memory(self) -> None:
         """How much the daemon grows while one audio event of each size arrives."""
         smallest = 0.0
-        async with self._daemon(0, worker=False) as (address, pid), aiohttp.ClientSession() as session:
+        async with self._daemon(0, worker=True) as (address, pid), aiohttp.ClientSession() as session:
             for mb in (self.extent.audio_mb[0], *self.extent.audio_mb):  # the first warms up
                 Path(f"/proc/{pid}/clear_refs").write_text("5")  # noqa: ASYNC240 - the peak starts again
                 before = _status(pid, "VmRSS")
@@ -258,6 +260,15 @@ class Bench:
             yield address, process.pid
         finally:
             await process.kill()
+            await asyncio.to_thread(_cancel_jobs, folder / "data" / "elaaoms.db")
+
+
+def _cancel_jobs(path: Path) -> None:
+    """Leave nothing to do for the next daemon: what is idle must be idle."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(
+            "UPDATE jobs SET state = 'cancelled', finished_at = run_at WHERE state IN ('available', 'running')"
+        )
 
 
 @asynccontextmanager
