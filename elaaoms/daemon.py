@@ -12,6 +12,7 @@ import os
 import secrets as random
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -47,6 +48,7 @@ SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not star
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
 KEEP_ALIVE_S = 30.0
 TIDY_EVERY_S = 60.0
+SWITCH_S = 0.001  # how long a thread that reads transcripts may keep a caller's request from its turn
 PRUNE_EVERY_S = 3600.0
 DAY_S = 86400.0
 MIB = 1 << 20
@@ -392,6 +394,7 @@ async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], 
         loop.add_signal_handler(number, stopped.set)
     async with running(config, secrets) as daemon:
         announce(daemon)
+        sys.setswitchinterval(SWITCH_S)
         gc.collect()
         gc.freeze()  # what is loaded by now stays; collections need not walk over it again and again
         _notify("READY=1")

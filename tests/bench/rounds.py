@@ -44,11 +44,11 @@ class Extent:
 
 
 FULL = Extent(
-    rounds=5,
+    rounds=3,
     sizes=(8 * 1000, 150 * 1000),
     connections=(1, 32, 256),
     requests=1536,
-    live_s=5,
+    live_s=4,
     jobs=600,
     audio_mb=(1, 10, 50, 100, 200),
 )
@@ -164,7 +164,7 @@ class Bench:
             found: dict[str, list[tuple[float, float]]] = {"p50": [], "p99": []}
             for turn in range(self.extent.rounds + (self.extent.rounds > 1)):
                 if work is not None:
-                    await self._work(address, work, self.extent.requests // 8)
+                    await self._work(address, work, int(self.extent.live_s * 150))
                 asked = [body(chance.randrange(ASKED)) for _ in range(count)]
                 whole = [request(f"/webhook/{path}", one, X_Elaaoms_Token=TOOL_TOKEN) for one in asked]
                 same = [request("/constant", one) for one in asked]
@@ -334,4 +334,4 @@ def _status(pid: int, name: str) -> int:
 
 def shorter(extent: Extent) -> Extent:
     """For what is measured again at another number of stored calls."""
-    return evolve(extent, rounds=min(3, extent.rounds))
+    return evolve(extent, rounds=min(2, extent.rounds))
