@@ -33,7 +33,8 @@ FACTOR = 1.5  # how much worse a figure may be at the most calls than at the few
 async def run(given: argparse.Namespace, say: Callable[[str], None] = print) -> list[Row]:
     """Measure what the arguments ask for."""
     extent = LEAST if given.least else QUICK if given.quick else FULL
-    sizes = [1_000] if given.least or given.quick else [10_000, 100_000, *([1_000_000] if given.full else [])]
+    usual = [1_000] if given.least or given.quick else [10_000, 100_000, *([1_000_000] if given.full else [])]
+    sizes = sorted(given.stored or usual)
     with tempfile.TemporaryDirectory(prefix="elaaoms-bench-", dir=given.folder) as folder:
         async with bench(Path(folder), extent, say) as ours:
             say(f"{'':56} {'ratio':>9}  [least .. greatest]      ours     theirs")
@@ -144,6 +145,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a smoke run of about a minute")
     parser.add_argument("--least", action="store_true", help="the smallest slice, for the test suite")
     parser.add_argument("--full", action="store_true", help="also with a million stored calls")
+    parser.add_argument("--stored", type=int, nargs="+", help="numbers of stored calls instead of the usual")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     parser.add_argument("--plot", type=Path, help="draw figures against stored calls into this PNG")
     parser.add_argument("--folder", type=Path, help="where the data is made; a disk, not a tmpfs")
