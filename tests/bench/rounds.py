@@ -126,7 +126,7 @@ class Bench:
     async def ingest(self, stored: int, *, only: int | None = None) -> None:
         """Durable ingest, while the worker waits for a provider that does not answer."""
         extent = self.extent
-        async with self._daemon(stored, worker=False) as (address, _):
+        async with self._daemon(stored, worker=extent.rounds == 1) as (address, _):  # it starts sooner
             for size in extent.sizes[:1] if only else extent.sizes:
                 model = bodies.template(size)
                 for connections in (only,) if only else extent.connections:
