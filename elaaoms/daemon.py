@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -677,6 +678,8 @@ async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], 
         async with running(config, secrets, damaged=damaged, sockets=sockets) as daemon:
             if not damaged:
                 announce(daemon)
+                gc.collect()
+                gc.freeze()  # what is loaded by now stays; collections need not walk over it again and again
                 supervisor.notify("READY=1")
             services = daemon.services
             ends = (waiting, daemon.fatal, services.database.damage)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 Transaction: TypeAlias = sqlite3.Connection
 Row: TypeAlias = sqlite3.Row
 
-MAX_BATCH = 64  # transactions that share one commit, and so one flush of the disk
+MAX_BATCH = 256  # transactions that share one commit, and so one flush of the disk
 CHECKED_AT_START = 256 << 20  # bytes; a larger database is checked while it serves already
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
@@ -38,17 +38,24 @@ class _Work:
     alone: bool = False  # not within a transaction
 
     def settle(self, result: Any, error: BaseException | None) -> None:
-        def deliver() -> None:
-            if self.future.done():  # the caller was cancelled; what was committed stays committed
-                return
-            if error is None:
-                self.future.set_result(result)
-            elif isinstance(error, StopIteration):  # a future refuses it, and its caller would wait for ever
-                self.future.set_exception(RuntimeError("a transaction raised StopIteration"))
-            else:
-                self.future.set_exception(error)
+        if self.future.done():  # the caller was cancelled; what was committed stays committed
+            return
+        if error is None:
+            self.future.set_result(result)
+        elif isinstance(error, StopIteration):  # a future refuses it, and its caller would wait for ever
+            self.future.set_exception(RuntimeError("a transaction raised StopIteration"))
+        else:
+            self.future.set_exception(error)
 
-        self.loop.call_soon_threadsafe(deliver)
+
+def _deliver(settled: Sequence[tuple[_Work, tuple[Any, BaseException | None]]]) -> None:
+    """Give a batch its outcomes; its callers' loop is woken once."""
+
+    def deliver() -> None:
+        for work, (result, error) in settled:
+            work.settle(result, error)
+
+    settled[0][0].loop.call_soon_threadsafe(deliver)
 
 
 class Database:
@@ -191,10 +198,10 @@ class Database:
 
     def _run_alone(self, work: _Work) -> None:
         try:
-            work.settle(work.function(self._connection), None)
+            _deliver([(work, (work.function(self._connection), None))])
         except sqlite3.Error as error:
             self._broken = self._broken or isinstance(translated(error), StorageFailed)
-            work.settle(None, translated(error))
+            _deliver([(work, (None, translated(error)))])
 
     def _commit(self, batch: list[_Work]) -> None:
         outcomes: list[tuple[Any, BaseException | None]]
@@ -212,8 +219,7 @@ class Database:
                     self._commit([work])
                 return
             outcomes = [(None, translated(error)) for _ in batch]
-        for work, (result, failure) in zip(batch, outcomes, strict=True):
-            work.settle(result, failure)
+        _deliver(list(zip(batch, outcomes, strict=True)))
 
     def _attempt(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]]:
         # What SQLite refuses ends the attempt: it may have rolled everything back by itself.

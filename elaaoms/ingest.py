@@ -99,6 +99,8 @@ class _Understood:
     heard: tuple[Heard, ...]
     dropped: tuple[Mapping[str, str], ...]
     secrets: int
+    title: str
+    summary: str
 
 
 class Ingest:
@@ -190,13 +192,6 @@ class Ingest:
                 extraction_status="held",
             )
         talk = event.conversation
-        if talk is not None:  # ElevenLabs' own summary may repeat what must not be kept
-            summary, title = (
-                "" if to_the_model(text) else redact.redact(text, self._privacy)
-                for text in (talk.summary, talk.title)
-            )
-            talk = evolve(talk, summary=summary, title=title)
-            archived = evolve(archived, event=evolve(event, conversation=talk))
         who = await self._directory.identify_call(talk) if talk is not None else None
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
@@ -395,6 +390,8 @@ class Ingest:
             heard=tuple(heard),
             dropped=tuple(dropped),
             secrets=sum(removed.values()),
+            title=self._presentable(talk.title),
+            summary=self._presentable(talk.summary),
         )
 
     def _learn(self, tx: Transaction, understood: _Understood) -> int:
@@ -409,7 +406,14 @@ class Ingest:
             reconcile=self._reconcile,
         )
         outcome = "completed" if understood.heard else "nothing"
-        self._calls.settle(tx, talk.conversation_id, outcome=outcome, dropped=understood.dropped)
+        self._calls.settle(
+            tx,
+            talk.conversation_id,
+            outcome=outcome,
+            dropped=understood.dropped,
+            title=understood.title,
+            summary=understood.summary,
+        )
         if who is not None:
             self._prepare(tx, who.caller, self._clock(), talk.conversation_id)
         return changed
@@ -459,6 +463,10 @@ class Ingest:
 
     def _hide(self, text: str) -> str:
         return redact.redact(text, self._privacy)
+
+    def _presentable(self, text: str) -> str:
+        """What ElevenLabs says of a call: it may repeat what must not be kept."""
+        return "" if to_the_model(text) else self._hide(text)
 
     def _redacted(self, fact: Fact) -> Fact:
         """A fact without secrets: a model may put together again what stood in pieces in the call."""

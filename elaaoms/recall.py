@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -98,7 +99,8 @@ class Recall:
     ) -> None:
         self._memories = memories
         self._directory = directory
-        self._privacy = privacy
+        # A caller's memories are told again and again during a call.
+        self._hide = lru_cache(maxsize=2048)(lambda text: redact.redact(text, privacy))
         self._style = style
         self._override = override_first_message
         self._threshold = threshold
@@ -156,7 +158,7 @@ class Recall:
 
     def _harmless(self, memory: Memory) -> Memory:
         """The last gate before something is said: older memories may know what the policy forbids today."""
-        return evolve(memory, content=redact.redact(memory.content, self._privacy) or "[removed]")
+        return evolve(memory, content=self._hide(memory.content) or "[removed]")
 
 
 def answer(found: Sequence[Ranked], scope: str) -> dict[str, Any]:

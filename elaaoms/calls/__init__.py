@@ -147,8 +147,10 @@ class CallStore(Protocol):
         *,
         outcome: str,
         dropped: Sequence[Mapping[str, Any]],
+        title: str,
+        summary: str,
     ) -> None:
-        """Close a call's extraction: `completed` or `nothing`, and what was dropped why."""
+        """Close a call's extraction: `completed` or `nothing`, what was dropped why, and what may be told of it."""
         ...
 
     def reopen(self, transaction: Transaction, conversation_id: str, job_id: int) -> None:

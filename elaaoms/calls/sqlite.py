@@ -85,8 +85,6 @@ class SQLiteCallStore:
             "language": talk.language,
             "started_at": talk.started_at or event.event_timestamp or now,
             "duration_s": talk.duration_s,
-            "title": talk.title[:300],
-            "summary": talk.summary[:4000],
             "received_at": now,
             "job": job_id,
         }
@@ -96,7 +94,7 @@ class SQLiteCallStore:
         )
         transaction.execute(
             f"INSERT INTO calls ({columns}) VALUES ({', '.join(f':{name}' for name in values)})"
-            f" ON CONFLICT (conversation_id) DO UPDATE SET {updates}, outcome = NULL",
+            f" ON CONFLICT (conversation_id) DO UPDATE SET {updates}, outcome = NULL, title = '', summary = ''",
             values,
         )
         if caller is not None:
@@ -114,10 +112,13 @@ class SQLiteCallStore:
         *,
         outcome: str,
         dropped: Sequence[Mapping[str, Any]],
+        title: str,
+        summary: str,
     ) -> None:
+        told = (json.dumps(dropped, ensure_ascii=False), title[:300], summary[:4000])
         transaction.execute(
-            "UPDATE calls SET outcome = ?, dropped = ? WHERE conversation_id = ?",
-            (outcome, json.dumps(dropped, ensure_ascii=False), conversation_id),
+            "UPDATE calls SET outcome = ?, dropped = ?, title = ?, summary = ? WHERE conversation_id = ?",
+            (outcome, *told, conversation_id),
         )
 
     def reopen(self, transaction: Transaction, conversation_id: str, job_id: int) -> None:

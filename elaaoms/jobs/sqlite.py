@@ -98,6 +98,7 @@ class SQLiteJobQueue:
         self._database = database
         self._schedule = schedule
         self._changed = asyncio.Event()
+        self._found = False  # whether the last claim took a job
 
     def enqueue(self, transaction: Transaction, job: NewJob, *, now: float) -> int:
         args = json.dumps(job.args, ensure_ascii=False, sort_keys=True)
@@ -176,9 +177,10 @@ class SQLiteJobQueue:
         return rescued
 
     async def claim(self, *, now: float) -> Job | None:
-        if not await self._database.fetch(_LOOK, (now,)):
-            return None  # an idle queue costs no write
+        if not self._found and not await self._database.fetch(_LOOK, (now,)):
+            return None  # an idle queue costs no write; where one job was due, the next is taken unseen
         row = await self._database.write(lambda c: c.execute(_CLAIM, {"now": now}).fetchone())
+        self._found = row is not None
         return None if row is None else _job(row)
 
     async def settle(self, job: Job, outcome: Outcome, *, now: float) -> Job | None:
