@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import assert_never
 
 from attrs import evolve
@@ -14,12 +14,14 @@ from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import Conflicting, NotFound
 from elaaoms.jobs import (
     BLOCKED_PAUSE_S,
+    POSTPONED_S,
     Blocked,
     Done,
     Failed,
     Job,
     NewJob,
     Outcome,
+    Postponed,
     Released,
     Retry,
     Schedule,
@@ -39,7 +41,9 @@ _CLAIM = """
 UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = :now
 WHERE id = (
     SELECT id FROM jobs AS due INDEXED BY jobs_due
-    WHERE state = 'available' AND run_at <= :now AND NOT EXISTS (
+    WHERE state = 'available' AND run_at <= :now
+        AND (kind = :kind OR :kind IS NULL AND instr(:without, ' ' || kind || ' ') = 0)
+    AND NOT EXISTS (
         SELECT 1 FROM jobs AS older
         WHERE older.lock = due.lock AND older.id < due.id AND older.state IN ('available', 'running')
     ) AND NOT EXISTS (
@@ -56,7 +60,10 @@ UPDATE jobs SET state = :state, attempt = :attempt, run_at = :run_at, errors = :
 WHERE id = :id AND state = 'running' AND attempt = :claimed AND started_at = :started_at
 """
 
-_LOOK = "SELECT 1 FROM jobs INDEXED BY jobs_due WHERE state = 'available' AND run_at <= ? LIMIT 1"
+_LOOK = """
+SELECT 1 FROM jobs INDEXED BY jobs_due WHERE state = 'available' AND run_at <= :now
+    AND (kind = :kind OR :kind IS NULL AND instr(:without, ' ' || kind || ' ') = 0) LIMIT 1
+"""
 
 _NEXT = "SELECT min(run_at) AS due FROM jobs INDEXED BY jobs_due WHERE state = 'available' AND run_at > ?"
 
@@ -69,6 +76,12 @@ SELECT * FROM jobs WHERE {} AND id < coalesce(:before, 9223372036854775807) ORDE
 _PRUNE = """
 DELETE FROM jobs INDEXED BY jobs_finished WHERE state IN ('completed', 'cancelled') AND finished_at < ?
 """
+
+_HASTEN = """
+UPDATE jobs SET run_at = :now WHERE state = 'available' AND kind = :kind AND run_at > :now
+"""
+
+_LAST_ERRORS = 9  # of a job that is never given up, besides the first
 
 _RETRY = """
 UPDATE jobs SET state = 'available', attempt = 0, run_at = :now, finished_at = NULL, started_at = NULL
@@ -130,10 +143,13 @@ class SQLiteJobQueue:
         self.announce()
         return rescued
 
-    async def claim(self, *, now: float) -> Job | None:
-        if not await self._database.fetch(_LOOK, (now,)):
+    async def claim(
+        self, *, now: float, kind: str | None = None, without: Collection[str] = ()
+    ) -> Job | None:
+        asked = {"now": now, "kind": kind, "without": f" {' '.join(without)} "}
+        if not await self._database.fetch(_LOOK, asked):
             return None  # an idle queue costs no write
-        row = await self._database.write(lambda c: c.execute(_CLAIM, {"now": now}).fetchone())
+        row = await self._database.write(lambda c: c.execute(_CLAIM, asked).fetchone())
         return None if row is None else _job(row)
 
     async def settle(self, job: Job, outcome: Outcome, *, now: float) -> Job | None:
@@ -183,6 +199,17 @@ class SQLiteJobQueue:
                 run_at = now + BLOCKED_PAUSE_S
                 return evolve(
                     job, state=State.AVAILABLE, attempt=job.attempt - 1, run_at=run_at, errors=errors
+                )
+            case Postponed(reason, after_s):
+                first, *later = (*job.errors, _error(job, reason, now))
+                shortest, longest = POSTPONED_S
+                waited = min(max(now - first["at"], shortest), longest)
+                return evolve(
+                    job,
+                    state=State.AVAILABLE,
+                    attempt=job.attempt - 1,
+                    run_at=now + max(waited, after_s or 0.0),
+                    errors=(first, *later[-_LAST_ERRORS:]),
                 )
             case Released():
                 return evolve(job, state=State.AVAILABLE, attempt=job.attempt - 1, run_at=now)
@@ -258,6 +285,9 @@ class SQLiteJobQueue:
         job = await self._database.write(transaction)
         self.announce()
         return job
+
+    def hasten(self, transaction: Transaction, kind: str, *, now: float) -> None:
+        transaction.execute(_HASTEN, {"kind": kind, "now": now})
 
     async def prune(self, *, finished_before: float) -> int:
         return await self._database.write(lambda c: c.execute(_PRUNE, (finished_before,)).rowcount)

@@ -30,6 +30,9 @@ log = logging.getLogger("elaaoms.jobs")
 class Worker:
     """Run up to `concurrency` jobs at once until told to stop.
 
+    Kinds with a lane of their own run beside them, as many at once as `lanes` says: they neither hold the
+    others up nor wait for them.
+
     `blocked` names the providers that refuse everything, with the reason, until they answer again.
     """
 
@@ -40,14 +43,15 @@ class Worker:
         *,
         concurrency: int,
         clock: Callable[[], float],
+        lanes: Mapping[str, int] | None = None,
         grace_s: float = 20.0,
     ) -> None:
         self._queue = queue
         self._handlers = handlers
-        self._concurrency = concurrency
+        self._slots: dict[str | None, int] = {None: concurrency, **(lanes or {})}  # by kind; None is the rest
         self._clock = clock
         self._grace_s = grace_s
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str | None] = {}  # and the lane that each runs in
         self._refused: dict[int, str] = {}  # which provider a job waits for
         self.blocked: dict[str, str] = {}
         self.turned_at = 0.0  # monotonic; the last time the loop looked at the queue
@@ -77,27 +81,35 @@ class Worker:
 
     async def _start_due(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> float:
         """Start what is due and free; seconds until it is worth looking again."""
-        now = self._clock()
         try:
-            while len(self._tasks) < self._concurrency and not stop.is_set():
-                now = self._clock()  # also for `next_due`: between two moments a job could fall due unseen
-                job = await self._queue.claim(now=now)
-                if job is None:
-                    break
-                if stop.is_set():  # it came while we asked
-                    await self._release(job)
-                    break
-                task = group.create_task(self._work(job), name=f"job-{job.id}")
-                self._tasks.add(task)
-                task.add_done_callback(self._finished)
-            due = await self._queue.next_due(now=now)
+            looked = [await self._start_in(lane, slots, group, stop) for lane, slots in self._slots.items()]
+            due = await self._queue.next_due(now=min(looked))
         except StorageUnavailable as error:
             log.warning("the queue cannot be read now: %s", error)
             return 5.0
         return LOOK_AGAIN_S if due is None else min(LOOK_AGAIN_S, max(0.0, due - self._clock()))
 
+    async def _start_in(
+        self, lane: str | None, slots: int, group: asyncio.TaskGroup, stop: asyncio.Event
+    ) -> float:
+        """Start what is due in one lane; when we last looked, since what falls due later is yet to be seen."""
+        others = () if lane else tuple(kind for kind in self._slots if kind)
+        while True:
+            now = self._clock()
+            if list(self._tasks.values()).count(lane) >= slots or stop.is_set():
+                return now
+            job = await self._queue.claim(now=now, kind=lane, without=others)
+            if job is None:
+                return now
+            if stop.is_set():  # it came while we asked
+                await self._release(job)
+                return now
+            task = group.create_task(self._work(job), name=f"job-{job.id}")
+            self._tasks[task] = lane
+            task.add_done_callback(self._finished)
+
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         self._queue.announce()
 
     async def _work(self, job: Job) -> None:
