@@ -48,7 +48,8 @@ class Worker:
     ) -> None:
         self._queue = queue
         self._handlers = handlers
-        self._slots: dict[str | None, int] = {None: concurrency, **(lanes or {})}  # by kind; None is the rest
+        self._slots: dict[str | None, int] = {None: concurrency}  # by kind; None is every other
+        self._slots.update(lanes or {})
         self._clock = clock
         self._grace_s = grace_s
         self._tasks: dict[asyncio.Task[None], str | None] = {}  # and the lane that each runs in
