@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import hashlib
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from elaaoms import redact
 from elaaoms.archive import Archive
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
-from elaaoms.config import Config, Llm, Secrets
+from elaaoms.config import NAMES, Config, Llm, Secrets, load_secrets
 from elaaoms.database import Database
 from elaaoms.directory import Directory
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed
@@ -37,9 +38,13 @@ from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
+from elaaoms.memory.openmemory import Dialect, OpenMemory
 from elaaoms.memory.sqlite import SQLiteMemoryStore
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
+from elaaoms.replica import REPLICATE, Replica
+from elaaoms.replica.mirror import Mirror
+from elaaoms.replica.outbox import Outbox
 from elaaoms.server import ADMIN, PUBLIC, Services, make_app
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
@@ -47,6 +52,8 @@ SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays bel
 KEEP_ALIVE_S = 30.0
 TIDY_EVERY_S = 60.0
 PRUNE_EVERY_S = 3600.0
+LOOK_EVERY_S = 20.0  # whether the replica is back
+RESUME_EVERY_S = 1800.0
 DAY_S = 86400.0
 MIB = 1 << 20
 
@@ -78,6 +85,7 @@ async def running(
         async with asyncio.TaskGroup() as group:
             group.create_task(services.worker.run(stop), name="worker")
             tidying = group.create_task(_tidy(services), name="tidy")
+            watching = group.create_task(_watch(services), name="watch")
             try:
                 at = config.server
                 async with (
@@ -91,6 +99,7 @@ async def running(
             finally:
                 stop.set()
                 tidying.cancel()
+                watching.cancel()
 
 
 @asynccontextmanager
@@ -99,7 +108,9 @@ async def desk(config: Config) -> AsyncIterator[tuple[str, str]]:
     if not (config.data / "elaaoms.db").exists():
         raise ElaaomsError(f"there is nothing in {config.data} yet: `elaaoms serve` has not run there")
     token = random.token_urlsafe(32)
-    secrets = Secrets(dict.fromkeys(SECRETS, (token,)))
+    given = load_secrets(config.folder, os.environ)
+    named = {name: (value,) for name in NAMES if (value := given.get(name)) is not None}
+    secrets = Secrets(named | dict.fromkeys(SECRETS, (token,)))
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with (
         _opened(config, secrets, fatal, time.time) as (services, _),
@@ -122,6 +133,8 @@ async def _opened(
                 yield services, lock
             finally:
                 await services.extractor.close()
+                if services.replica is not None:
+                    await services.replica.close()
 
 
 async def _compose(
@@ -136,9 +149,10 @@ async def _compose(
     memories = SQLiteMemoryStore(database)
     queue = SQLiteJobQueue(database, Schedule(config.worker.retry_delays_s))
     style = Style(stranger=config.greeting.stranger, expires_days=config.greeting.expires_days)
+    secret = await caller_secret(config.data, database)
     directory = Directory(
         calls,
-        await caller_secret(config.data, database),
+        secret,
         region=config.identity.default_region,
         variables=config.identity.variables,
         own=await calls.own_numbers(),
@@ -162,9 +176,11 @@ async def _compose(
         style=style,
         clock=clock,
     )
+    replica = await replica_of(config, secrets, database, memories, queue, secret, clock)
     recall = Recall(
         memories,
         directory,
+        elsewhere=replica,
         privacy=privacy,
         style=style,
         override_first_message=config.greeting.override_first_message,
@@ -186,15 +202,63 @@ async def _compose(
         calls=calls,
         memories=memories,
         queue=queue,
-        worker=Worker(queue, ingest.handlers, concurrency=config.worker.concurrency, clock=clock),
+        worker=Worker(
+            queue,
+            ingest.handlers if replica is None else {**ingest.handlers, REPLICATE: replica.replicate},
+            concurrency=config.worker.concurrency,
+            lanes={REPLICATE: 1},  # OpenMemory wedges on more than one write at a time
+            clock=clock,
+        ),
         directory=directory,
         ingest=ingest,
         extractor=extractor,
         budget=budget,
         recall=recall,
+        replica=replica,
         clock=clock,
         fatal=fail,
     )
+
+
+async def replica_of(
+    config: Config,
+    secrets: Secrets,
+    database: Database,
+    memories: SQLiteMemoryStore,
+    queue: SQLiteJobQueue,
+    secret: bytes,
+    clock: Callable[[], float],
+) -> Replica | None:
+    """The copy of the memories in OpenMemory, if one is configured."""
+    outbox = Outbox(database, queue)
+    wanted = config.openmemory
+    if not wanted.url:
+        await outbox.rest()
+        return None
+    if left := await outbox.aim(wanted.url, wanted.store, now=clock()):
+        log.warning(
+            "openmemory.url has changed: %d memories that were deleted here stay at the old server", left
+        )
+    return Mirror(
+        OpenMemory(wanted.url, secrets.get("openmemory_api_key")),
+        outbox,
+        memories,
+        origin=hashlib.sha256(b"origin" + secret).hexdigest()[:12],
+        store=wanted.store,
+        live_timeout_s=wanted.live_timeout_ms / 1000,
+        clock=clock,
+    )
+
+
+async def openmemory_found(config: Config, secrets: Secrets) -> str:
+    """What answers at openmemory.url, in a sentence; an error says what is wrong there and how to mend it."""
+    service = OpenMemory(config.openmemory.url, secrets.get("openmemory_api_key"))
+    try:
+        dialect = await service.probe()
+    finally:
+        await service.close()
+    kept = {Dialect.USER: "keeps users apart", Dialect.TENANT: "keeps one tenant, callers by our own index"}
+    return f"{config.openmemory.url} answers and {kept[dialect]}"
 
 
 def extractor_of(config: Config, secrets: Secrets, budget: Meter) -> Extractor:
@@ -253,6 +317,25 @@ async def _tidy(services: Services) -> None:
             services.ingest.behind = True
             log.warning("the database cannot be tidied now: %s", error)
         await asyncio.sleep(TIDY_EVERY_S)
+
+
+async def _watch(services: Services) -> None:
+    """Look whether the replica is there, and now and then that nobody's memories wait without a job."""
+    if services.replica is None:
+        return
+    loop = asyncio.get_running_loop()
+    resumed = loop.time()
+    while True:
+        try:
+            await services.replica.look()
+            if loop.time() - resumed >= RESUME_EVERY_S:
+                await services.replica.resume()
+                resumed = loop.time()
+        except StorageFailed as error:
+            services.fatal(error)
+        except ElaaomsError as error:
+            log.warning("what the replica is owed cannot be queued now: %s", error)
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from elaaoms.cli.calls import calls
 from elaaoms.cli.evaluate import evaluate
 from elaaoms.cli.jobs import jobs
 from elaaoms.cli.memories import memories
+from elaaoms.cli.openmemory import openmemory
 from elaaoms.errors import AlreadyRunning, ConfigError, ElaaomsError, StorageFailed
 
 DISK_FAILED, ALREADY_RUNNING, WRONG_CONFIG = 74, 75, 78  # sysexits(3), for systemd's RestartPreventExitStatus
@@ -76,12 +77,13 @@ def _leave(error: ElaaomsError) -> None:
 @main.command()
 @config_option
 @json_option
+@click.option("--live", is_flag=True, help="Ask the services that are configured.")
 @awaits
-async def check(config_path: Path, as_json: bool) -> None:
-    """Validate the configuration, the secrets, the data, the disk and the ports."""
+async def check(config_path: Path, as_json: bool, live: bool) -> None:
+    """Validate the configuration, the secrets, the data, the disk and the ports; --live the services too."""
     from elaaoms.cli.service import check as checked  # noqa: PLC0415
 
-    if not await checked(config_path, as_json=as_json):
+    if not await checked(config_path, as_json=as_json, live=live):
         raise click.exceptions.Exit(1)
 
 
@@ -102,3 +104,4 @@ main.add_command(calls)
 main.add_command(evaluate)
 main.add_command(jobs)
 main.add_command(memories)
+main.add_command(openmemory)

@@ -60,9 +60,9 @@ class Finding:
     text: str
 
 
-async def check(config_path: Path, *, as_json: bool) -> bool:
+async def check(config_path: Path, *, as_json: bool, live: bool = False) -> bool:
     """Print what stands in the way of running here; False if anything fails."""
-    findings = [finding async for finding in _findings(config_path)]
+    findings = [finding async for finding in _findings(config_path, live)]
     if as_json:
         rows = [{"status": f.status, "subject": f.subject, "text": f.text} for f in findings]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
@@ -72,7 +72,7 @@ async def check(config_path: Path, *, as_json: bool) -> bool:
     return all(finding.status != "fail" for finding in findings)
 
 
-async def _findings(config_path: Path) -> AsyncIterator[Finding]:
+async def _findings(config_path: Path, live: bool) -> AsyncIterator[Finding]:
     try:
         config = load(config_path)
     except ConfigError as error:
@@ -87,6 +87,8 @@ async def _findings(config_path: Path) -> AsyncIterator[Finding]:
         yield finding
     for finding in await _ports(config, place):
         yield finding
+    if config.openmemory.url:
+        yield await _openmemory(config, live)
 
 
 def _secrets(config: Config) -> Iterator[Finding]:
@@ -200,6 +202,17 @@ async def _ports(config: Config, place: dict[str, str] | None) -> list[Finding]:
         else:
             findings.append(Finding("ok", subject, f"{host} port {port} is free"))
     return findings
+
+
+async def _openmemory(config: Config, live: bool) -> Finding:
+    url = config.openmemory.url
+    if not live:
+        return Finding("ok", "openmemory", f"{url} is configured; --live asks it")
+    try:
+        found = await daemon.openmemory_found(config, load_secrets(config.folder, os.environ))
+    except ElaaomsError as error:
+        return Finding("fail", "openmemory", str(error))
+    return Finding("ok", "openmemory", found)
 
 
 async def _alive(place: dict[str, str]) -> Finding:

@@ -35,7 +35,7 @@ _CODE = re.compile(r"[a-z][a-z_]{1,40}", re.ASCII)
 _KEY_FILE = "secrets/openmemory_api_key"
 _NO_KEY = f"{NAME} wants a key: put its OM_API_KEY into {_KEY_FILE}"
 _WRONG_KEY = f"{NAME} refuses the key: {_KEY_FILE} must be the server's OM_API_KEY"
-_NO_KEY_THERE = f"{NAME} has no key of its own and refuses everything: set OM_API_KEY there and put the same into {_KEY_FILE}"
+_NO_KEY_THERE = f"{NAME} has no key of its own and refuses everyone: set OM_API_KEY there and in {_KEY_FILE}"
 _STUCK = (
     f"{NAME} answers /health but not a read of its memories, so its database is broken or stuck (PostgreSQL does "
     "that): restart it, and run it on SQLite (OM_METADATA_BACKEND=sqlite)"
@@ -109,24 +109,29 @@ class OpenMemory:
 
     async def probe(self) -> Dialect:
         """Find the dialect out by one authenticated read; the errors say what is wrong and how to mend it."""
-        self.dialect = None
+        found = None
+        try:
+            found = await self._found_out()
+        finally:
+            self.dialect = found
+        return found
+
+    async def _found_out(self) -> Dialect:
         try:
             status, body = await self._request("GET", "/memory/all", params={"l": "1", "user_id": NOBODY})
         except ServiceUnavailable as error:
             raise await self._diagnosed(error) from None
         if status == 403 and _code(body) == "tenant_mismatch":
-            self.dialect = Dialect.TENANT
-        elif status == 200 and isinstance(body, dict) and isinstance(body.get("items"), list):
+            return Dialect.TENANT
+        if status == 200 and isinstance(body, dict) and isinstance(body.get("items"), list):
             if body["items"]:  # somebody's memories, for a user that nobody is
                 raise ProviderBlocked(NAME, _TOO_OLD)
-            self.dialect = Dialect.USER
-        elif status in (200, 404):
+            return Dialect.USER
+        if status in (200, 404):
             raise ProviderBlocked(NAME, await self._what_it_is())
-        elif status >= 500 and _code(body) != "auth_not_configured":
+        if status >= 500 and _code(body) != "auth_not_configured":
             raise await self._diagnosed(_failure(status, body))
-        else:
-            raise _failure(status, body)
-        return self.dialect
+        raise _failure(status, body)
 
     async def _what_it_is(self) -> str:
         """What answers in the place of an OpenMemory of our kind."""

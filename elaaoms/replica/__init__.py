@@ -14,6 +14,7 @@ from elaaoms.memory import Memory
 REPLICATE = (
     "replicate"  # the kind of job that delivers what one owner's memories owe; its unique_key says whose
 )
+FOREIGN = "om_"  # begins the id of what another application wrote
 CACHED_S = 60.0  # how long OpenMemory may repeat an answer, also about what was deleted since
 
 
@@ -24,6 +25,9 @@ class Hits:
 
     order: tuple[str, ...]
     foreign: tuple[Memory, ...]
+
+
+NO_HITS = Hits(order=(), foreign=())
 
 
 @frozen(kw_only=True)
@@ -121,6 +125,10 @@ class Replica(Elsewhere, Protocol):
 
     async def look(self) -> None:
         """See whether the other side is there; when it is back, everything that waits is due."""
+        ...
+
+    async def resume(self) -> None:
+        """Make due what waits, and queue what is owed without a job."""
         ...
 
     async def standing(self) -> Standing:

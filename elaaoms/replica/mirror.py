@@ -27,6 +27,7 @@ from elaaoms.memory import MAX_CONTENT, Category, Memory, MemoryStore, Status
 from elaaoms.memory.openmemory import NAME, Dialect, Item, Match, OpenMemory
 from elaaoms.replica import (
     CACHED_S,
+    FOREIGN,
     Discrepancy,
     Foreign,
     Forgotten,
@@ -224,7 +225,7 @@ class Mirror:
             not self._proven
         ):  # an empty server of the kind that shows everything to everybody is found out now
             self._proven = True
-            self._service.dialect = None
+            await self._service.probe()
 
     # -- whose it is ----------------------------------------------------------------------------
 
@@ -310,8 +311,8 @@ class Mirror:
         unknown = [match for match in matches if match.id not in ours][:LOOKED_UP]
         looked_up = await asyncio.gather(*(self._foreign_hit(owner, match) for match in unknown))
         foreign = {memory.id: memory for memory in looked_up if memory is not None}
-        order = (ours.get(match.id, f"om_{match.id}") for match in matches)
-        ranked = tuple(dict.fromkeys(id_ for id_ in order if id_ in foreign or not id_.startswith("om_")))
+        order = (ours.get(match.id, f"{FOREIGN}{match.id}") for match in matches)
+        ranked = tuple(dict.fromkeys(id_ for id_ in order if id_ in foreign or not id_.startswith(FOREIGN)))
         return Hits(order=ranked, foreign=tuple(foreign.values()))
 
     async def _foreign_hit(self, owner: str, match: Match) -> Memory | None:
@@ -347,6 +348,10 @@ class Mirror:
             log.info("%s answers in its %s dialect", NAME, dialect)
             self._trouble = None
             await self._outbox.resume(now=self._clock())
+
+    async def resume(self) -> None:
+        """Make due what waits, and queue what is owed without a job."""
+        await self._outbox.resume(now=self._clock())
 
     async def standing(self) -> Standing:
         """How it stands, without asking the server."""
@@ -527,7 +532,7 @@ def _text(item: Item) -> str:
 def _foreign_memory(item: Item, owner: str, text: str) -> Memory:
     category, importance = item.metadata.get("category"), item.metadata.get("importance_score")
     return Memory(
-        id=f"om_{item.id}",
+        id=f"{FOREIGN}{item.id}",
         owner=owner,
         agent_id=None,
         heard_by=(),

@@ -35,6 +35,7 @@ from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.memory import MemoryStore
 from elaaoms.recall import Recall
+from elaaoms.replica import Replica
 from elaaoms.webhooks import InvalidSignature, Verifier
 
 log = logging.getLogger("elaaoms.http")
@@ -84,6 +85,7 @@ class Services:
     extractor: Extractor
     budget: Budget
     recall: Recall
+    replica: Replica | None
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
 
