@@ -288,7 +288,9 @@ class Ingest:
             self._prepare(tx, who.caller, now)
             return new
 
-        return await self._database.write(transaction)
+        new = await self._database.write(transaction)
+        self._queue.announce()  # the replica's job, if there is a replica
+        return new
 
     # -- audio ----------------------------------------------------------------------
 

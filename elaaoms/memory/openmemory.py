@@ -24,8 +24,8 @@ from elaaoms.remote import Failure, classify
 NAME = "OpenMemory"
 TIMEOUT_S = 12.0  # the server cuts at 10, also what it goes on to commit
 HEALTH_TIMEOUT_S = 3.0
-PAGE = 1000  # items in one listing
-MAX_ANSWER = 64 << 20  # bytes; a page of the longest metadata we write has 5 MB
+PAGE = 250  # items in one listing; others write metadata of 300 KB
+MAX_ANSWER = 96 << 20  # bytes
 NOBODY = "__probe__"  # a user that nobody is
 
 # The server dies of a malformed path, so nothing goes into one that is not made of these.

@@ -39,7 +39,7 @@ from elaaoms.replica import (
 from elaaoms.replica.outbox import Outbox, Row
 
 VERSION = 1  # of the metadata
-KEYS = 8  # tried for one memory; two keys in ten thousand clash about once in a hundred installations
+KEYS = 16  # tried for one memory; two of ten thousand clash in one of a hundred installations
 LOOKED_UP = 5  # hits that we do not know, read during a call to see whose they are
 CANDIDATES = 20  # hits asked for during a call
 
@@ -138,7 +138,6 @@ class Mirror:
                     await self._deliver(row)
                 except ServiceRejected as error:
                     rejected = str(error)
-                    log.warning("%s is not delivered: %s", row.memory, error)
                 except (ServiceUnavailable, ProviderBlocked) as error:
                     self._trouble = str(error)
                     raise
@@ -307,8 +306,9 @@ class Mirror:
     async def _hits(self, owner: str, query: str, limit: int) -> Hits:
         user = user_of(owner)
         matches = await self._service.query(user, query, limit=max(CANDIDATES, limit))
-        ours = await self._outbox.ours(owner, [match.id for match in matches])
-        unknown = [match for match in matches if match.id not in ours][:LOOKED_UP]
+        known = await self._outbox.known([match.id for match in matches])
+        ours = {id_: row.memory for id_, row in known.items() if row.owner == owner}
+        unknown = [match for match in matches if match.id not in known][:LOOKED_UP]
         looked_up = await asyncio.gather(*(self._foreign_hit(owner, match) for match in unknown))
         foreign = {memory.id: memory for memory in looked_up if memory is not None}
         order = (ours.get(match.id, f"{FOREIGN}{match.id}") for match in matches)
@@ -368,12 +368,12 @@ class Mirror:
 
     async def verify(self) -> Verification:
         """Compare every memory on both sides by reading all of them."""
-        rows = {(row.owner, row.memory): row for row in await self._outbox.everything()}
         wanted = {
             (memory.owner, memory.id): memory
             async for memory in self._everything()
-            if self._is_wanted(memory) and (memory.owner, memory.id) in rows
+            if self._is_wanted(memory)
         }
+        rows = {(row.owner, row.memory): row for row in await self._outbox.everything()}
         owners = {user_of(owner): owner for owner, _ in rows}
         found: dict[str, list[Discrepancy]] = {
             kind: [] for kind in ("altered", "misplaced", "stray", "foreign")
@@ -396,17 +396,20 @@ class Mirror:
                 found["misplaced"].append(at)
             elif row is not None and row.changed is not None:
                 continue  # on its way
-            elif row is None or row.remote != item.id or (row.owner, row.memory) not in wanted:
+            elif row is None or row.remote != item.id:
                 found["stray"].append(at)
             else:
                 seen.add((row.owner, row.memory))
-                memory_there = wanted[row.owner, row.memory]
-                if not self._document(memory_there, _word(item, "key")).is_in(item):
+                here = wanted.get((row.owner, row.memory)) or await self._wanted(row)  # or it is newer
+                if here is None:
+                    found["stray"].append(at)
+                elif not self._document(here, _word(item, "key")).is_in(item):
                     found["altered"].append(at)
         missing = [
-            Discrepancy(memory=memory, owner=owner, remote=rows[owner, memory].remote)
+            Discrepancy(memory=memory, owner=owner, remote=row.remote if row else None)
             for owner, memory in wanted
-            if (owner, memory) not in seen and rows[owner, memory].changed is None
+            if (owner, memory) not in seen
+            and ((row := rows.get((owner, memory))) is None or row.changed is None)
         ]
         return Verification(
             memories=len(wanted),

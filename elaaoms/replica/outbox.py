@@ -27,9 +27,10 @@ WHERE owner = :owner AND memory = :memory
 """
 
 _OWE = """
-UPDATE replica SET delivered = NULL, since = coalesce(since, :now),
-    changed = (SELECT coalesce(max(changed), 0) + 1 FROM replica WHERE changed IS NOT NULL)
-WHERE owner = :owner AND memory = :memory
+INSERT INTO replica (owner, memory, changed, since) VALUES (
+    :owner, :memory, (SELECT coalesce(max(changed), 0) + 1 FROM replica WHERE changed IS NOT NULL), :now
+) ON CONFLICT (owner, memory) DO UPDATE
+    SET delivered = NULL, changed = excluded.changed, since = coalesce(replica.since, excluded.since)
 """
 
 _OWE_EVERYTHING = """
@@ -149,14 +150,13 @@ class Outbox:
         """Everything that is known of any copy."""
         return [_row(row) for row in await self._database.fetch(_ROW)]
 
-    async def ours(self, owner: str, remotes: Collection[str]) -> Mapping[str, str]:
-        """Which of these ids are copies of the owner's memories: remote id → memory id."""
+    async def known(self, remotes: Collection[str]) -> Mapping[str, Row]:
+        """Which of these ids are copies of memories of ours."""
         rows = await self._database.fetch(
-            "SELECT remote, memory FROM replica"
-            " WHERE remote IN (SELECT value FROM json_each(?)) AND owner = ? AND delivered IS NOT NULL",
-            (json.dumps(list(remotes)), owner),
+            f"{_ROW} WHERE remote IN (SELECT value FROM json_each(?))",  # noqa: S608 - our own columns
+            (json.dumps(list(remotes)),),
         )
-        return {row["remote"]: row["memory"] for row in rows}
+        return {row["remote"]: _row(row) for row in rows}
 
     # -- what became of it ---------------------------------------------------------------------
 
