@@ -12,6 +12,8 @@ from elaaoms.database import Row as SQLRow
 from elaaoms.jobs import JobQueue, NewJob
 from elaaoms.replica import REPLICATE
 
+AT_ONCE = 500  # jobs that are queued in one transaction: acknowledgements of calls wait behind it
+
 _ROW = "SELECT owner, memory, key, remote, delivered, changed FROM replica"
 
 _OWED = f"""
@@ -43,6 +45,7 @@ WHERE replica.rowid = numbered.id
 _IDLE_OWNERS = """
 SELECT DISTINCT owner FROM replica AS owed WHERE changed IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM jobs WHERE kind = 'replicate' AND unique_key = owed.owner AND state IN ('available', 'running'))
+LIMIT ?
 """
 
 
@@ -79,12 +82,15 @@ class Outbox:
     async def resume(self, *, now: float) -> None:
         """Whatever waits is due, and who is owed without a job gets one."""
 
-        def transaction(tx: Transaction) -> None:
-            for row in tx.execute(_IDLE_OWNERS).fetchall():
-                self.enqueue(tx, row["owner"], now=now)
+        def transaction(tx: Transaction) -> bool:
+            owners = [row["owner"] for row in tx.execute(_IDLE_OWNERS, (AT_ONCE,))]
+            for owner in owners:
+                self.enqueue(tx, owner, now=now)
             self._queue.hasten(tx, REPLICATE, now=now)
+            return len(owners) == AT_ONCE
 
-        await self._database.write(transaction)
+        while await self._database.write(transaction):
+            continue
         self._queue.announce()
 
     # -- where to -------------------------------------------------------------------------
