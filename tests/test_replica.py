@@ -423,6 +423,40 @@ async def test_a_crash_between_sending_and_noting_leaves_no_copy_behind(
     assert not fake.rows
 
 
+@pytest.mark.parametrize("change", ["UPDATE memories SET content = 'New.'", "DELETE FROM memories"])
+async def test_a_change_that_is_taken_back_after_it_was_sent_is_taken_back_there_too(
+    bench: Bench, fake: FakeOpenMemory, change: str
+) -> None:
+    memory = a_memory("Old.")
+    await bench.save(memory)
+    await bench.finish()
+    await bench.sql(change)
+    fake.script.append(cuts)  # it is done there, and we do not hear of it
+    await bench.work(limit=1)
+    assert fake.texts() != {"Old.": 1}
+    await bench.save(memory)
+    await bench.finish()
+    assert fake.texts() == {"Old.": 1}
+    assert (await bench.mirror.verify()).sound
+
+
+async def test_a_server_that_alters_everything_is_not_asked_without_end(
+    bench: Bench, fake: FakeOpenMemory
+) -> None:
+    await bench.save(a_memory("Lives in Leeds."))
+    await bench.mirror.look()
+    altered = answers({"id": "0" * 36, "content": "?", "metadata": {}})
+
+    async def fine(_: Any, __: Any, act: Callable[[], Any]) -> Any:
+        return act()
+
+    fake.script.extend([fine, fine, altered] * 50)
+    ((_, outcome),) = await bench.work(limit=1)
+    assert isinstance(outcome, Postponed)
+    assert "otherwise than it was sent" in outcome.reason
+    assert len(fake.requests) < 10
+
+
 async def test_clashing_keys_cost_a_memory_another_key_and_nothing_else(tmp_path: Path) -> None:
     fake = FakeOpenMemory("1.3.0", hash_bits=7)  # 128 hashes for 40 memories of two callers
     async with serving(fake) as url, bench_at(url, OM_KEY, tmp_path) as bench:

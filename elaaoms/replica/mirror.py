@@ -171,6 +171,7 @@ class Mirror:
         if row.delivered == document.digest:
             await self._outbox.delivered(row, key=key, remote=row.remote, digest=row.delivered)
             return
+        await self._outbox.sending(row, key)
         remote = row.remote
         if remote is None or not await self._service.patch(
             remote, user, document.content, document.metadata, document.tags
@@ -178,7 +179,6 @@ class Mirror:
             remote, document = await self._added(row, memory)
             await self._service.patch(remote, user, document.content, document.metadata, document.tags)
         if not document.is_in(await self._service.get(remote, user)):
-            await self._outbox.owe([(row.owner, row.memory)], now=self._clock())
             raise ServiceRejected(f"{NAME} keeps {row.memory} otherwise than it was sent")
         await self._outbox.delivered(row, key=document.metadata["key"], remote=remote, digest=document.digest)
         await self._reached()
@@ -186,8 +186,6 @@ class Mirror:
     async def _added(self, row: Row, memory: Memory) -> tuple[str, Document]:
         """The id under which the memory's key stands there, added if it did not."""
         user = user_of(row.owner)
-        if row.key is None:
-            await self._outbox.sending(row, _key(row.owner, row.memory, 0))
         for number in range(KEYS):
             key = _key(row.owner, row.memory, number)
             document = self._document(memory, key)
@@ -200,29 +198,28 @@ class Mirror:
         """Take a memory back that is no more, or that the setting keeps here."""
         if row.key is not None:
             user = user_of(row.owner)
-            remote = row.remote or await self._found(row)
-            if remote is not None:
+            await self._outbox.sending(row, row.key)
+            for remote in [row.remote] if row.remote else await self._found(row):
                 await self._service.delete(remote, user)
                 if await self._service.get(remote, user) is not None:
                     raise ServiceRejected(f"{NAME} still has {row.memory} after it was deleted")
             await self._reached()
         await self._outbox.delivered(row, key=None, remote=None, digest=None)
 
-    async def _found(self, row: Row) -> str | None:
-        """The id of a copy that was sent, but whose id we never saw."""
-        async for item in self._service.of_user(user_of(row.owner)):
-            if self._origin_of(item) == self._origin and item.metadata.get("memory") == row.memory:
-                return item.id
-        return None
+    async def _found(self, row: Row) -> list[str]:
+        """The ids of what was sent, but whose id we never saw."""
+        return [
+            item.id
+            async for item in self._service.of_user(user_of(row.owner))
+            if self._origin_of(item) == self._origin and item.metadata.get("memory") == row.memory
+        ]
 
     async def _reached(self) -> None:
         """A delivery went through: whatever waits because of trouble need not wait any longer."""
         if self._trouble is not None:
             self._trouble = None
             await self._outbox.resume(now=self._clock())
-        if (
-            not self._proven
-        ):  # an empty server of the kind that shows everything to everybody is found out now
+        if not self._proven:  # an empty server that would show everything to everybody is found out now
             self._proven = True
             await self._service.probe()
 

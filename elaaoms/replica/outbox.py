@@ -167,11 +167,12 @@ class Outbox:
     # -- what became of it ---------------------------------------------------------------------
 
     async def sending(self, row: Row, key: str) -> None:
-        """Note that a copy may be there from now on, whatever happens to us."""
+        """Note that a copy may be there from now on, and what it says is not known until it is read back."""
         await self._database.write(
             lambda tx: (
                 tx.execute(
-                    "UPDATE replica SET key = ? WHERE owner = ? AND memory = ?", (key, row.owner, row.memory)
+                    "UPDATE replica SET key = ?, delivered = NULL WHERE owner = ? AND memory = ?",
+                    (key, row.owner, row.memory),
                 ).rowcount
             )
         )
