@@ -245,7 +245,8 @@ async def replica_of(
         memories,
         origin=hashlib.sha256(b"origin" + secret).hexdigest()[:12],
         store=wanted.store,
-        live_timeout_s=wanted.live_timeout_ms / 1000,
+        # never so long that the whole answer is late, which would then say that nothing can be looked up
+        live_timeout_s=min(wanted.live_timeout_ms, config.server.live_timeout_ms / 2) / 1000,
         clock=clock,
     )
 

@@ -775,7 +775,7 @@ async def test_nobody_on_the_phone_waits_for_a_slow_server_and_after_three_it_is
     asked, began = len(fake.requests), loop.time()
     for _ in range(10):
         assert await bench.mirror.hits(ROBIN, "where", limit=5) is None
-    assert loop.time() - began < 3 * 0.3 + 0.3
+    assert loop.time() - began < 2.5  # ten deadlines are three seconds
     assert len(fake.requests) - asked == 3
     assert "within 300 ms" in ((await bench.mirror.standing()).resting or "")
 
