@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from attrs import define, evolve
 from fakes_openmemory import (
@@ -32,10 +33,11 @@ from fakes_openmemory import (
     overloaded,
     serving,
 )
+from yarl import URL
 
 from elaaoms.database import Database, migrations
 from elaaoms.errors import NotFound, ProviderBlocked, ServiceRejected, ServiceUnavailable
-from elaaoms.jobs import Job, Postponed, Schedule, State
+from elaaoms.jobs import Done, Job, Postponed, Schedule, State
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.memory import Category, Memory, Status
 from elaaoms.memory.openmemory import Item, OpenMemory
@@ -490,6 +492,26 @@ async def test_a_server_that_alters_everything_is_not_asked_without_end(
     assert len(fake.requests) < 10
 
 
+async def test_a_change_that_is_made_during_the_delivery_is_delivered_next(
+    bench: Bench, fake: FakeOpenMemory
+) -> None:
+    memory = a_memory("Old.")
+    await bench.save(memory)
+    await bench.mirror.look()
+
+    async def meanwhile(_: Any, __: Any, act: Callable[[], Any]) -> Any:
+        await bench.save(evolve(memory, content="New."))
+        return act()
+
+    fake.script.append(meanwhile)
+    ((job, outcome),) = await bench.work(limit=1)
+    assert isinstance(outcome, Done)
+    assert (await bench.queue.get(job.id)).state is State.COMPLETED
+    await bench.work()  # the next job was queued as the first one ended
+    assert fake.texts() == {"New.": 1}
+    assert await bench.owed() == 0
+
+
 async def test_clashing_keys_cost_a_memory_another_key_and_nothing_else(tmp_path: Path) -> None:
     fake = FakeOpenMemory("1.3.0", hash_bits=7)  # 128 hashes for 40 memories of two callers
     async with serving(fake) as url, bench_at(url, OM_KEY, tmp_path) as bench:
@@ -657,6 +679,41 @@ async def test_an_id_that_would_kill_the_server_is_never_put_into_a_path() -> No
     assert not fake.dead
 
 
+async def test_the_fake_misbehaves_as_the_real_server_was_measured() -> None:
+    now = [NOW]
+    fake = FakeOpenMemory("1.3.3", clock=lambda: now[0])
+    headers = {"Authorization": f"Bearer {OM_KEY}"}
+    async with serving(fake) as url, aiohttp.ClientSession(url, headers=headers) as session:
+
+        async def ask(method: str, path: str, **body: Any) -> Any:
+            async with session.request(method, path, json=body) as response:
+                return await response.json()
+
+        mine = await ask("POST", "/memory/add", content="Said by both.", user_id="a")
+        theirs = await ask("POST", "/memory/add", content="Said by both.", user_id="b")
+        assert (theirs["id"], theirs["deduplicated"]) == (mine["id"], True)  # and b has nothing
+        assert (await ask("GET", "/users/b/memories"))["items"] == []
+        one = await ask("POST", "/memory/add", content="Заказ опаздывает.", user_id="a")
+        other = await ask("POST", "/memory/add", content="Звонил брат.", user_id="a")
+        assert other["id"] == one["id"]
+        long = await ask("POST", "/memory/add", content="word" * 60, user_id="a")
+        assert (await ask("GET", f"/memory/{long['id']}"))["content"] == ""
+        asked = {"query": "said", "k": 8, "user_id": "a"}
+        matches = (await ask("POST", "/memory/query", **asked))["matches"]
+        assert sum(match["score"] for match in matches) == pytest.approx(0)
+        assert not {"metadata", "tags"} & matches[0].keys()
+        assert await ask("POST", "/memory/reinforce", id=long["id"], boost=0.3) == {"ok": True}
+        await ask("DELETE", f"/memory/{mine['id']}")
+        assert await ask("GET", f"/memory/{mine['id']}") == {"err": "nf"}
+        assert mine["id"] in str(await ask("POST", "/memory/query", **asked))  # for a minute
+        now[0] += 61
+        assert mine["id"] not in str(await ask("POST", "/memory/query", **asked))
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(URL(f"{url}/memory/%E0%A4%A", encoded=True))
+        with pytest.raises(aiohttp.ClientError):
+            await ask("GET", "/health")
+
+
 # -- both sides compared -------------------------------------------------------------------------------
 
 
@@ -791,6 +848,16 @@ async def test_a_search_survives_whatever_the_server_answers(
     fake.script.append(fault)
     hits = await bench.mirror.hits(ROBIN, "where", limit=5)
     assert hits is None or not hits.order
+
+
+async def test_what_the_server_shows_of_another_user_is_not_told(bench: Bench, fake: FakeOpenMemory) -> None:
+    await bench.mirror.look()
+    hit = {"id": "7" * 32, "content": "Hers."}
+    item = hit | {"user_id": user_of(ANNA), "metadata": {"caller_id": user_of(ANNA)}}
+    fake.script.extend([answers({"matches": [hit]}), answers(item)])
+    hits = await bench.mirror.hits(ROBIN, "hers", limit=5)
+    assert hits is not None
+    assert not hits.foreign
 
 
 # -- everything at once --------------------------------------------------------------------------------------
