@@ -326,6 +326,52 @@ class MemorySettings:
     )
 
 
+def _service_url(_: Any, attribute: Attribute[Any], value: str) -> None:
+    """An address of one's own network may do without TLS, the key travels there; any other may not."""
+    if not value:
+        return
+    try:
+        url = urlsplit(value)
+        host, _port = url.hostname or "", url.port
+    except ValueError:
+        raise ValueError(f"{attribute.name} is not an address") from None
+    if _CONTROL.search(value) or " " in value or not host or url.scheme not in {"http", "https"}:
+        raise ValueError(f"{attribute.name} must be like http://127.0.0.1:8080")
+    if url.username is not None or "?" in value or "#" in value or "%" in value:
+        raise ValueError(f"{attribute.name} must have no user, query or fragment")
+    if url.scheme == "http" and not _is_near(host):
+        raise ValueError(
+            f"{attribute.name} must begin with https:// (http:// is for loopback and private networks only)"
+        )
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".internal", ".local", ".lan"))
+
+
+@frozen(kw_only=True)
+class OpenMemorySettings:
+    """`[openmemory]`: the copy that other applications can use."""
+
+    url: str = _setting(
+        "",
+        "Address of an OpenMemory server, like http://127.0.0.1:8080; empty delivers to none",
+        _service_url,
+        converter=_without_slash,
+    )
+    store: str = _setting(
+        "all",
+        "Which memories go there: all, shared (what every agent may know), or none (it is only searched)",
+        _OneOf("all", "shared", "none"),
+    )
+    live_timeout_ms: int = _setting(
+        300, "How long a search during a call waits for it, in milliseconds", _Between(10, 5000)
+    )
+
+
 @frozen(kw_only=True)
 class Greeting:
     """`[greeting]`: what the agent says first."""
@@ -452,6 +498,9 @@ class Config:
     memory: MemorySettings = field(
         factory=MemorySettings, metadata={"comment": "When a memory is told, repeated or shared."}
     )
+    openmemory: OpenMemorySettings = field(
+        factory=OpenMemorySettings, metadata={"comment": "A copy of the memories in OpenMemory."}
+    )
     greeting: Greeting = field(factory=Greeting, metadata={"comment": "What the agent says first."})
     worker: Worker = field(factory=Worker, metadata={"comment": "The jobs after a call."})
     privacy: Privacy = field(
@@ -481,9 +530,6 @@ RESERVED: Mapping[str, Any] = {
     "embeddings.provider": "builtin",
     "embeddings.model": "",
     "embeddings.base_url": "",
-    "openmemory.url": "",
-    "openmemory.store": "all",
-    "openmemory.live_timeout_ms": 300,
     "elevenlabs.api_url": "https://api.elevenlabs.io",
     "elevenlabs.agent_profile_ttl_hours": 24,
     "elevenlabs.reconcile_minutes": 60,

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import fcntl
 import gc
+import hashlib
 import json
 import logging
 import os
@@ -50,9 +51,13 @@ from elaaoms.jobs.worker import Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
 from elaaoms.memory import Heard, Scrubbed
+from elaaoms.memory.openmemory import Dialect, OpenMemory
 from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
+from elaaoms.replica import REPLICATE, Replica
+from elaaoms.replica.mirror import Mirror
+from elaaoms.replica.outbox import Outbox
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
 from elaaoms.server.connections import Listener, most_connections
 
@@ -68,6 +73,8 @@ CATCH_UP_S = 2.0  # between two attempts to record what came while the database 
 LAST_WORDS_S = 0.2  # for answers on their way when the disk failed
 PRUNE_EVERY_S = 3600.0
 SCRUB_FIRST_S = 60.0  # after a start
+LOOK_EVERY_S = 20.0  # whether the replica is back
+RESUME_EVERY_S = 1800.0
 DAY_S = 86400.0
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
@@ -113,6 +120,7 @@ async def running(
             group.create_task(_work(services, stop), name="worker")
             meanwhile.append(group.create_task(_tidy(services), name="tidy"))
             meanwhile.append(group.create_task(_scrub(services), name="scrub"))
+            meanwhile.append(group.create_task(_watch(services), name="watch"))
             try:
                 at = config.server
                 async with (
@@ -168,6 +176,8 @@ async def _opened(
                 yield services, lock
             finally:
                 await services.extractor.close()
+                if services.replica is not None:
+                    await services.replica.close()
 
 
 @asynccontextmanager
@@ -219,9 +229,10 @@ async def _compose(
     memories = SQLiteMemoryStore(database)
     queue = SQLiteJobQueue(database, Schedule(config.worker.retry_delays_s))
     style = Style(stranger=config.greeting.stranger, expires_days=config.greeting.expires_days)
+    secret = await caller_secret(config.data, database)
     directory = Directory(
         calls,
-        await caller_secret(config.data, database),
+        secret,
         region=config.identity.default_region,
         variables=config.identity.variables,
         own=await calls.own_numbers(),
@@ -251,9 +262,11 @@ async def _compose(
         calls_per_hour=config.limits.calls_per_hour,
         clock=clock,
     )
+    replica = await replica_of(config, secrets, database, memories, queue, secret, clock)
     recall = Recall(
         memories,
         directory,
+        elsewhere=replica,
         privacy=privacy,
         style=style,
         override_first_message=config.greeting.override_first_message,
@@ -275,7 +288,13 @@ async def _compose(
         calls=calls,
         memories=memories,
         queue=queue,
-        worker=Worker(queue, ingest.handlers, concurrency=config.worker.concurrency, clock=clock),
+        worker=Worker(
+            queue,
+            ingest.handlers if replica is None else {**ingest.handlers, REPLICATE: replica.replicate},
+            concurrency=config.worker.concurrency,
+            lanes={REPLICATE: 1},  # OpenMemory wedges on more than one write at a time
+            clock=clock,
+        ),
         directory=directory,
         ingest=ingest,
         eraser=Eraser(database, archive, calls, memories, queue, directory, clock=clock),
@@ -285,9 +304,52 @@ async def _compose(
         recall=recall,
         audit=audit,
         aside=tuple(set_aside_before(config.data)),
+        replica=replica,
         clock=clock,
         fatal=fail,
     )
+
+
+async def replica_of(
+    config: Config,
+    secrets: Secrets,
+    database: Database,
+    memories: SQLiteMemoryStore,
+    queue: SQLiteJobQueue,
+    secret: bytes,
+    clock: Callable[[], float],
+) -> Replica | None:
+    """The copy of the memories in OpenMemory, if one is configured."""
+    outbox = Outbox(database, queue)
+    wanted = config.openmemory
+    if not wanted.url:
+        await outbox.rest()
+        return None
+    if left := await outbox.aim(wanted.url, wanted.store, now=clock()):
+        log.warning(
+            "openmemory.url has changed: %d memories that were deleted here stay at the old server", left
+        )
+    return Mirror(
+        OpenMemory(wanted.url, secrets.get("openmemory_api_key")),
+        outbox,
+        memories,
+        origin=hashlib.sha256(b"origin" + secret).hexdigest()[:12],
+        store=wanted.store,
+        # never so long that the whole answer is late, which would then say that nothing can be looked up
+        live_timeout_s=min(wanted.live_timeout_ms, config.server.live_timeout_ms / 2) / 1000,
+        clock=clock,
+    )
+
+
+async def openmemory_found(config: Config, secrets: Secrets) -> str:
+    """What answers at openmemory.url, in a sentence; an error says what is wrong there and how to mend it."""
+    service = OpenMemory(config.openmemory.url, secrets.get("openmemory_api_key"))
+    try:
+        dialect = await service.probe()
+    finally:
+        await service.close()
+    kept = {Dialect.USER: "keeps users apart", Dialect.TENANT: "keeps one tenant, callers by our own index"}
+    return f"{config.openmemory.url} answers and {kept[dialect]}"
 
 
 def extractor_of(config: Config, secrets: Secrets, budget: Meter) -> Extractor:
@@ -416,6 +478,25 @@ async def _scrub(services: Services) -> None:
         except ElaaomsError as error:
             log.warning("the rows cannot be compared with their seals now: %s", error)
         await asyncio.sleep(DAY_S)
+
+
+async def _watch(services: Services) -> None:
+    """Look whether the replica is there, and now and then that nobody's memories wait without a job."""
+    if services.replica is None:
+        return
+    loop = asyncio.get_running_loop()
+    resumed = loop.time()
+    while True:
+        try:
+            await services.replica.look()
+            if loop.time() - resumed >= RESUME_EVERY_S:
+                await services.replica.resume()
+                resumed = loop.time()
+        except StorageFailed as error:
+            services.fatal(error)
+        except ElaaomsError as error:
+            log.warning("what the replica is owed cannot be queued now: %s", error)
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 @asynccontextmanager

@@ -560,7 +560,9 @@ class Ingest:
             self._prepare(tx, who.caller, now)
             return new
 
-        return await self._database.write(transaction)
+        new = await self._database.write(transaction)
+        self._queue.announce()  # the replica's job, if there is a replica
+        return new
 
     async def edit(self, memory: Memory, new: Fact) -> Memory:
         """Put the operator's words in a memory's place; the old row stays, superseded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,15 +14,19 @@ from attrs.validators import and_, max_len, min_len
 
 from elaaoms import redact
 from elaaoms.directory import Directory
+from elaaoms.extract.injection import to_the_model
+from elaaoms.fusion import fused
 from elaaoms.greeting import Style, stranger
 from elaaoms.identity import Hints
 from elaaoms.memory import Memory, MemoryStore
 from elaaoms.rank import Ranked, rank
+from elaaoms.replica import FOREIGN, NO_HITS, Elsewhere, Hits
 from elaaoms.webhooks import spoken
 
 MAX_ANSWER = 2048  # bytes of a search answer; all of it goes into the agent's prompt
 MAX_RESULT = 700  # characters of the speakable part
 MAX_AGENT = 60  # characters of an agent's id (theirs have 32); twice of them leave room in any script
+FUSED = 20  # memories that are put in order with what was found elsewhere, before the best are told
 NOTHING = "Nothing about that is known from earlier calls."
 NOT_NOW = "Earlier calls cannot be looked up at the moment."
 
@@ -91,6 +96,7 @@ class Recall:
         memories: MemoryStore,
         directory: Directory,
         *,
+        elsewhere: Elsewhere | None = None,
         privacy: redact.Policy,
         style: Style,
         override_first_message: bool,
@@ -99,6 +105,7 @@ class Recall:
     ) -> None:
         self._memories = memories
         self._directory = directory
+        self._elsewhere = elsewhere
         # A caller's memories are told again and again during a call.
         self._hide = lru_cache(maxsize=2048)(lambda text: redact.redact(text, privacy))
         self._style = style
@@ -141,19 +148,31 @@ class Recall:
         identified = await self._directory.identify(request.hints)
         if identified is None:
             return answer([], scope)
-        known = await self._memories.active(identified.caller)
         limit = request.limit or 5
+        known, hits = await asyncio.gather(
+            self._memories.active(identified.caller), self._hits(identified.caller, request.query, limit)
+        )
+        known = [*known, *(memory for memory in hits.foreign if not to_the_model(memory.content))]
         if not everywhere:
             found = self._relevant(
-                request.query, [memory for memory in known if memory.known_to(agent)], limit
+                request.query, [memory for memory in known if memory.known_to(agent)], limit, hits.order
             )
             if found:
                 return answer(found, scope)
-        return answer(self._relevant(request.query, known, limit), "all")
+        return answer(self._relevant(request.query, known, limit, hits.order), "all")
 
-    def _relevant(self, query: str, memories: Sequence[Memory], limit: int) -> list[Ranked]:
-        ranked = rank(query, memories, limit=limit)
+    async def _hits(self, caller: str, query: str, limit: int) -> Hits:
+        """What is found elsewhere, if it is found in time."""
+        if self._elsewhere is None:
+            return NO_HITS
+        return await self._elsewhere.hits(caller, query, limit=limit) or NO_HITS
+
+    def _relevant(
+        self, query: str, memories: Sequence[Memory], limit: int, order: Sequence[str]
+    ) -> list[Ranked]:
+        ranked = rank(query, memories, limit=FUSED if order else limit)
         found = [entry for entry in ranked if entry.relevance >= self._threshold]
+        found = fused(found, order, id_of=lambda entry: entry.memory.id)[:limit]
         return [evolve(entry, memory=self._harmless(entry.memory)) for entry in found]
 
     def _harmless(self, memory: Memory) -> Memory:
@@ -198,6 +217,7 @@ def _entry(entry: Ranked) -> dict[str, Any]:
         "when": datetime.fromtimestamp(memory.last_heard, UTC).date().isoformat(),
         "agent_id": None if memory.agent_id is None else spoken(memory.agent_id)[:MAX_AGENT],
         "shared": memory.agent_id is None,
+        **({"source": "openmemory"} if memory.id.startswith(FOREIGN) else {}),
     }
 
 

@@ -24,7 +24,7 @@ from elaaoms.errors import (
     StorageUnavailable,
     Unreadable,
 )
-from elaaoms.jobs import Blocked, Done, Failed, Job, NewJob, Outcome, Retry, Schedule, State
+from elaaoms.jobs import Blocked, Done, Failed, Job, NewJob, Outcome, Postponed, Retry, Schedule, State
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import LOOK_AGAIN_S, Handler, Worker
 
@@ -658,3 +658,42 @@ async def test_a_job_that_somebody_else_settled_is_left_alone(
     assert await queue.states() == {job_id: State.FAILED}
     assert await effects(queue) == 0
     assert "settled elsewhere" in caplog.text
+
+
+async def test_a_kind_with_a_lane_of_its_own_neither_holds_up_the_others_nor_waits_for_them(
+    queue: Queue, clock: Clock
+) -> None:
+    work, slow = Gate(), Gate()
+    worker = Worker(
+        queue, {"work": work, "slow": slow}, concurrency=1, clock=clock, lanes={"slow": 1}, grace_s=10
+    )
+    stop = asyncio.Event()
+    slow_ids = [await queue.add("slow") for _ in range(2)]
+    work_ids = [await queue.add("work") for _ in range(2)]
+    running = asyncio.create_task(worker.run(stop))
+    assert await slow.began.get() == slow_ids[0]
+    assert await work.began.get() == work_ids[0]
+    assert worker.running == 2
+    work.let(work_ids[0])
+    assert await work.began.get() == work_ids[1]  # while the first slow one still runs
+    assert slow.began.empty()
+    slow.let(slow_ids[0])
+    assert await slow.began.get() == slow_ids[1]
+    work.let(work_ids[1])
+    slow.let(slow_ids[1])
+    stop.set()
+    await running
+
+
+async def test_a_postponed_job_is_never_given_up(queue: Queue, clock: Clock) -> None:
+    settled = await one(queue, clock, returning(Postponed("it is down", 7.0)))
+    assert (settled.state, settled.attempt, settled.run_at) == (State.AVAILABLE, 0, NOW + 7)
+    for _ in range(20):
+        clock.now = settled.run_at
+        job = await queue.claim(now=clock.now)
+        assert job is not None
+        settled = await SQLiteJobQueue.settle(queue, job, Postponed("still down"), now=clock.now)
+        assert settled is not None
+    assert settled.run_at - clock.now == 1800
+    assert settled.errors[0]["reason"] == "it is down"
+    assert len(settled.errors) == 10

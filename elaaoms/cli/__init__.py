@@ -17,6 +17,7 @@ from elaaoms.cli.evaluate import evaluate
 from elaaoms.cli.install import install_service, uninstall_service
 from elaaoms.cli.jobs import jobs
 from elaaoms.cli.memories import memories
+from elaaoms.cli.openmemory import openmemory
 from elaaoms.cli.replay import replay
 from elaaoms.cli.usage import usage
 from elaaoms.errors import AlreadyRunning, ConfigError, ElaaomsError, StorageFailed
@@ -99,10 +100,10 @@ async def recover(config_path: Path, backup: Path | None) -> None:
 @main.command()
 @config_option
 @json_option
-@click.option("--live", is_flag=True, help="Ask the configured language models for real (a few tokens each).")
+@click.option("--live", is_flag=True, help="Ask the configured services for real (a few tokens each).")
 @awaits
 async def check(config_path: Path, as_json: bool, live: bool) -> None:
-    """Validate the configuration, the secrets, the data, the disk and the ports."""
+    """Validate the configuration, the secrets, the data, the disk and the ports; --live the services too."""
     from elaaoms.cli.service import check as checked  # noqa: PLC0415
 
     if not await checked(config_path, as_json=as_json, live=live):
@@ -129,6 +130,7 @@ main.add_command(evaluate)
 main.add_command(install_service)
 main.add_command(jobs)
 main.add_command(memories)
+main.add_command(openmemory)
 main.add_command(replay)
 main.add_command(restore)
 main.add_command(uninstall_service)

@@ -86,7 +86,7 @@ class Finding:
 
 async def check(config_path: Path, *, as_json: bool, live: bool = False) -> bool:
     """Print what stands in the way of running here; False if anything fails. `live` asks the services too."""
-    findings = [finding async for finding in _findings(config_path)]
+    findings = [finding async for finding in _findings(config_path, live)]
     if live and all(finding.subject != "configuration" or finding.status == "ok" for finding in findings):
         findings += [finding async for finding in _language_models(load(config_path))]
     if as_json:
@@ -98,7 +98,7 @@ async def check(config_path: Path, *, as_json: bool, live: bool = False) -> bool
     return all(finding.status != "fail" for finding in findings)
 
 
-async def _findings(config_path: Path) -> AsyncIterator[Finding]:
+async def _findings(config_path: Path, live: bool) -> AsyncIterator[Finding]:
     try:
         config = load(config_path)
     except ConfigError as error:
@@ -113,6 +113,8 @@ async def _findings(config_path: Path) -> AsyncIterator[Finding]:
         yield finding
     for finding in await _ports(config, place):
         yield finding
+    if config.openmemory.url:
+        yield await _openmemory(config, live)
 
 
 def _secrets(config: Config) -> Iterator[Finding]:
@@ -226,6 +228,17 @@ async def _ports(config: Config, place: dict[str, str] | None) -> list[Finding]:
         else:
             findings.append(Finding("ok", subject, f"{host} port {port} is free"))
     return findings
+
+
+async def _openmemory(config: Config, live: bool) -> Finding:
+    url = config.openmemory.url
+    if not live:
+        return Finding("ok", "openmemory", f"{url} is configured; --live asks it")
+    try:
+        found = await daemon.openmemory_found(config, load_secrets(config.folder, os.environ))
+    except ElaaomsError as error:
+        return Finding("fail", "openmemory", str(error))
+    return Finding("ok", "openmemory", found)
 
 
 async def _alive(place: dict[str, str]) -> Finding:

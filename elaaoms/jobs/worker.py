@@ -30,7 +30,11 @@ log = logging.getLogger("elaaoms.jobs")
 
 
 class Worker:
-    """Run up to `concurrency` jobs at once until told to stop."""
+    """Run up to `concurrency` jobs at once until told to stop.
+
+    Kinds with a lane of their own run beside them, as many at once as `lanes` says: they neither hold the
+    others up nor wait for them.
+    """
 
     def __init__(
         self,
@@ -39,14 +43,16 @@ class Worker:
         *,
         concurrency: int,
         clock: Callable[[], float],
+        lanes: Mapping[str, int] | None = None,
         grace_s: float = 20.0,
     ) -> None:
         self._queue = queue
         self._handlers = handlers
-        self._concurrency = concurrency
+        self._slots: dict[str | None, int] = {None: concurrency}  # by kind; None is every other
+        self._slots.update(lanes or {})
         self._clock = clock
         self._grace_s = grace_s
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str | None] = {}  # and the lane that each runs in
         self._refused: dict[int, str] = {}  # which provider a job waits for
         self._blocked: dict[str, tuple[str, float]] = {}  # why, and until when that holds
         self.turned_at = 0.0  # monotonic; the last time the loop looked at the queue
@@ -91,29 +97,37 @@ class Worker:
 
     async def _start_due(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> float:
         """Start what is due and free; seconds until it is worth looking again."""
-        now = self._clock()
         try:
-            await self._follow_clock(now)
-            while len(self._tasks) < self._concurrency and not stop.is_set():
-                now = self._clock()  # also for `next_due`: between two moments a job could fall due unseen
-                job = await self._queue.claim(now=now)
-                if job is None:
-                    break
-                if job.suspect and self._tasks:
-                    await self._either(stop, *self._tasks)
-                if stop.is_set():  # it came while we asked
-                    await self._release(job)
-                    break
-                task = group.create_task(self._work(job), name=f"job-{job.id}")
-                self._tasks.add(task)
-                task.add_done_callback(self._finished)
-                if job.suspect:  # alone, so that no other pays when it ends the process again
-                    await self._either(stop, task)
-            due = await self._queue.next_due(now=now)
+            await self._follow_clock(self._clock())
+            looked = [await self._start_in(lane, slots, group, stop) for lane, slots in self._slots.items()]
+            due = await self._queue.next_due(now=min(looked))
         except StorageUnavailable as error:
             log.warning("the queue cannot be read now: %s", error)
             return 5.0
         return LOOK_AGAIN_S if due is None else min(LOOK_AGAIN_S, max(0.0, due - self._clock()))
+
+    async def _start_in(
+        self, lane: str | None, slots: int, group: asyncio.TaskGroup, stop: asyncio.Event
+    ) -> float:
+        """Start what is due in one lane; when we last looked, since what falls due later is yet to be seen."""
+        others = () if lane else tuple(kind for kind in self._slots if kind)
+        while True:
+            now = self._clock()
+            if list(self._tasks.values()).count(lane) >= slots or stop.is_set():
+                return now
+            job = await self._queue.claim(now=now, kind=lane, without=others)
+            if job is None:
+                return now
+            if job.suspect and self._tasks:
+                await self._either(stop, *self._tasks)
+            if stop.is_set():  # it came while we asked
+                await self._release(job)
+                return now
+            task = group.create_task(self._work(job), name=f"job-{job.id}")
+            self._tasks[task] = lane
+            task.add_done_callback(self._finished)
+            if job.suspect:  # alone, so that no other pays when it ends the process again
+                await self._either(stop, task)
 
     async def _either(self, stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
         """Wait until all tasks are done, or until told to stop."""
@@ -135,7 +149,7 @@ class Worker:
         self._ahead = ahead
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         self._queue.announce()
 
     async def _work(self, job: Job) -> None:

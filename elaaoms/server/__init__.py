@@ -6,7 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
-from elaaoms.server import api, hooks
+from elaaoms.server import api, hooks, openmemory
 from elaaoms.server.border import Auth, Route, Services, border, serve, sign_off
 
 KIB = 1 << 10
@@ -49,6 +49,11 @@ ADMIN = (
     Route("GET", "/api/calls/{conversation_id}", api.show_call, Auth.ADMIN),
     Route("POST", "/api/calls/{conversation_id}/reprocess", api.reprocess, Auth.ADMIN, limit=KIB),
     Route("POST", "/api/replay", api.replay, Auth.ADMIN, limit=4 * KIB),
+    Route("GET", "/api/openmemory", openmemory.status, Auth.ADMIN),
+    Route("POST", "/api/openmemory/push", openmemory.push, Auth.ADMIN, limit=KIB),
+    Route("POST", "/api/openmemory/pull", openmemory.pull, Auth.ADMIN, limit=KIB),
+    Route("GET", "/api/openmemory/verify", openmemory.verify, Auth.ADMIN),
+    Route("POST", "/api/openmemory/repair", openmemory.repair, Auth.ADMIN, limit=KIB),
     Route("GET", "/api/held", api.list_held, Auth.ADMIN),
     Route("GET", "/api/usage", api.show_usage, Auth.ADMIN),
     Route("GET", "/api/jobs", api.list_jobs, Auth.ADMIN),

@@ -39,6 +39,7 @@ from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.memory import MemoryStore
 from elaaoms.recall import Recall
+from elaaoms.replica import Replica
 from elaaoms.server.connections import Connection
 from elaaoms.webhooks import InvalidSignature, Verifier
 
@@ -95,6 +96,7 @@ class Services:
     recall: Recall
     audit: AuditTrail
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
+    replica: Replica | None
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
 

@@ -15,12 +15,14 @@ from elaaoms.database import Transaction
 from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
 from elaaoms.recall import Initiation, Search
 from elaaoms.recall import not_now as nothing_now
+from elaaoms.replica import Replica
 from elaaoms.server.border import Refused, Services, failure, pieces, success, verifier_of
 from elaaoms.webhooks import AUDIO, Event, clean, parse_json
 
 T = TypeVar("T")
 
 MIB = 1 << 20
+REPLICA_LATE_S = 600.0  # so old is no change that OpenMemory is owed, as long as it takes any
 WORKER_STALLED_S = 150.0  # the worker looks at the queue once a minute at least
 
 _REQUESTS = strict.converter(forbid_extra_keys=False)
@@ -101,6 +103,8 @@ async def health(services: Services, request: web.Request, _: bytes) -> web.Resp
         "worker": _worker(services),
         "extraction": await _extraction(services),
     }
+    if services.replica is not None:
+        parts["openmemory"] = await _replica(services, services.replica)
     states = {part["status"] for part in parts.values()}
     state = "unhealthy" if "down" in states else "degraded" if "degraded" in states else "healthy"
     data: dict[str, Any] = {"status": state, "version": __version__, "dependencies": parts}
@@ -165,4 +169,30 @@ async def _extraction(services: Services) -> dict[str, Any]:
                 blocked[BUDGET] = today.paused
     if blocked:
         part |= {"status": "degraded", "reason": "; ".join(blocked.values()), "blocked": blocked}
+    return part
+
+
+async def _replica(services: Services, replica: Replica) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(2):
+            standing = await replica.standing()
+    except StorageFailed:
+        raise
+    except (ElaaomsError, TimeoutError):
+        return {"status": "degraded", "reason": "what it is owed cannot be read"}
+    lag = 0.0 if standing.since is None else max(0.0, services.clock() - standing.since)
+    part = {
+        "status": "ok",
+        "dialect": standing.dialect,
+        "store": standing.store,
+        "owed": standing.owed,
+        "lag_s": round(lag),
+    }
+    late = (
+        f"{standing.owed} changes wait, the oldest for {lag / 60:.0f} minutes"
+        if lag > REPLICA_LATE_S
+        else None
+    )
+    if reason := standing.trouble or standing.resting or late:
+        part |= {"status": "degraded", "reason": reason}
     return part
