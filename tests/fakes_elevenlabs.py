@@ -76,7 +76,7 @@ def agent(agent_id: str, **agent_config: Any) -> dict[str, Any]:
             "workspace_overrides": {"conversation_initiation_client_data_webhook": None, "webhooks": None},
         },
         "phone_numbers": [],
-        "workflow": {"edges": {}, "nodes": {}},
+        "workflow": {"edges": {}, "nodes": {}, "prevent_subagent_loops": False},
         "access_info": _access(),
         "tags": [],
         "version_id": "agtvrsn_0001",
