@@ -126,6 +126,7 @@ def conversation(
         "has_audio": True,
         "has_user_audio": True,
         "has_response_audio": True,
+        "has_auxiliary_audio": False,
         **more,
     }
 
