@@ -13,14 +13,15 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from aiohttp import web
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
-from elaaoms import redact
+from elaaoms import elevenlabs, redact
 from elaaoms.archive import Archive
+from elaaoms.backfill import Backfill, Capture, Local
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
@@ -77,7 +78,9 @@ async def running(
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(services.worker.run(stop), name="worker")
-            tidying = group.create_task(_tidy(services), name="tidy")
+            beside = [group.create_task(_tidy(services), name="tidy")]
+            if services.capture is not None and config.elevenlabs.reconcile_minutes:
+                beside.append(group.create_task(_capture(services), name="capture"))
             try:
                 at = config.server
                 async with (
@@ -90,13 +93,18 @@ async def running(
                     yield Running(url=url, admin_url=admin, services=services, fatal=fatal)
             finally:
                 stop.set()
-                tidying.cancel()
+                for task in beside:
+                    task.cancel()
 
 
 @asynccontextmanager
-async def desk(config: Config) -> AsyncIterator[tuple[str, str]]:
-    """The admin API alone on a private port, for commands while no daemon runs: (url, token)."""
-    if not (config.data / "elaaoms.db").exists():
+async def desk(config: Config, *, create: bool = False) -> AsyncIterator[tuple[str, str]]:
+    """The admin API alone on a private port, for commands while no daemon runs: (url, token).
+
+    No transcript is read here, so no language model and none of its keys is needed.
+    """
+    config = evolve(config, llm=Llm())
+    if not create and not (config.data / "elaaoms.db").exists():
         raise ElaaomsError(f"there is nothing in {config.data} yet: `elaaoms serve` has not run there")
     token = random.token_urlsafe(32)
     secrets = Secrets(dict.fromkeys(SECRETS, (token,)))
@@ -116,8 +124,14 @@ async def _opened(
     with _alone(config.data) as lock:
         archive = Archive(config.data / "payloads", reserve=config.storage.min_free_mb * MIB)
         await asyncio.to_thread(archive.prepare)
-        async with Database.open(config.data / "elaaoms.db") as database:
-            services = await _compose(config, secrets, archive, database, fatal, clock)
+        async with Database.open(config.data / "elaaoms.db") as database, AsyncExitStack() as stack:
+            key = secrets.get("elevenlabs_api_key")
+            api = (
+                await stack.enter_async_context(elevenlabs.connected(key, config.elevenlabs.api_url))
+                if key
+                else None
+            )
+            services = await _compose(config, secrets, archive, database, api, fatal, clock)
             try:
                 yield services, lock
             finally:
@@ -129,6 +143,7 @@ async def _compose(
     secrets: Secrets,
     archive: Archive,
     database: Database,
+    api: elevenlabs.ElevenLabs | None,
     fatal: asyncio.Future[None],
     clock: Callable[[], float],
 ) -> Services:
@@ -172,6 +187,17 @@ async def _compose(
         clock=clock,
     )
 
+    capture = None
+    if api is not None:
+        capture = Capture(
+            Backfill(api, Local(archive, calls, ingest)),
+            calls,
+            database,
+            agents=config.elevenlabs.agents,
+            every_s=config.elevenlabs.reconcile_minutes * 60.0,
+            clock=clock,
+        )
+
     def fail(error: BaseException) -> None:
         if not fatal.done():
             fatal.set_exception(error)
@@ -192,6 +218,7 @@ async def _compose(
         extractor=extractor,
         budget=budget,
         recall=recall,
+        capture=capture,
         clock=clock,
         fatal=fail,
     )
@@ -253,6 +280,16 @@ async def _tidy(services: Services) -> None:
             services.ingest.behind = True
             log.warning("the database cannot be tidied now: %s", error)
         await asyncio.sleep(TIDY_EVERY_S)
+
+
+async def _capture(services: Services) -> None:
+    """Look for calls that never arrived; a disk that fails under it ends the process."""
+    if services.capture is None:
+        return
+    try:
+        await services.capture.run()
+    except StorageFailed as error:
+        services.fatal(error)
 
 
 @asynccontextmanager

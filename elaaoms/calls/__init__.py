@@ -181,6 +181,14 @@ class CallStore(Protocol):
         """What arrived about a call: type, path, sha256, event_timestamp, received_at."""
         ...
 
+    async def unheard_of(self, conversation_ids: Sequence[str], kind: str) -> frozenset[str]:
+        """Those of the conversations of which no event of this type arrived."""
+        ...
+
+    async def newest(self) -> float | None:
+        """When the latest call began."""
+        ...
+
     async def recorded(self) -> frozenset[str]:
         """The paths of all archived bodies that have a row."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,22 @@ async def send(config_path: Path, file: Any, url: str | None) -> None:
 
     if not await sent(config_path, file, url):
         raise click.exceptions.Exit(1)
+
+
+@main.command()
+@config_option
+@click.option("--agent", "agent_id", help="Only conversations with this agent.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only conversations since this day (UTC).")
+@click.option("--dry-run", is_flag=True, help="Count, and estimate what extraction will cost.")
+@click.option("--audio", is_flag=True, help="Fetch recordings too.")
+@awaits
+async def backfill(
+    config_path: Path, agent_id: str | None, since: datetime | None, dry_run: bool, audio: bool
+) -> None:
+    """Import past conversations from ElevenLabs, oldest first; run again, it goes on where it stopped."""
+    from elaaoms.cli import platform  # noqa: PLC0415
+
+    await platform.backfill(config_path, agent_id=agent_id, since=since, dry_run=dry_run, audio=audio)
 
 
 main.add_command(calls)

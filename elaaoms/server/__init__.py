@@ -38,6 +38,8 @@ ADMIN = (
     Route("GET", "/api/callers", api.list_callers, Auth.ADMIN),
     Route("GET", "/api/callers/{caller}", api.show_caller, Auth.ADMIN),
     Route("GET", "/api/calls", api.list_calls, Auth.ADMIN),
+    Route("POST", "/api/calls/missing", api.unheard_of, Auth.ADMIN, limit=256 * KIB),
+    Route("POST", "/api/events", hooks.import_event, Auth.ADMIN, streams=True),
     Route("GET", "/api/calls/{conversation_id}", api.show_call, Auth.ADMIN),
     Route("GET", "/api/held", api.list_held, Auth.ADMIN),
     Route("GET", "/api/jobs", api.list_jobs, Auth.ADMIN),

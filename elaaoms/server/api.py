@@ -266,6 +266,21 @@ async def list_held(services: Services, request: web.Request, _: bytes) -> web.R
     return success(request, f"{len(held)} held", {"held": [views.held(entry) for entry in held]})
 
 
+@frozen(kw_only=True)
+class Listed:
+    """Conversations that somebody has in hand."""
+
+    conversation_ids: tuple[str, ...] = field(validator=max_len(1000))
+    type: str = TRANSCRIPTION
+
+
+async def unheard_of(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Which of some conversations never arrived here."""
+    listed = strict.structure(_BODIES, parse_json(body), Listed)
+    missing = await services.calls.unheard_of(listed.conversation_ids, listed.type)
+    return success(request, f"{len(missing)} never arrived", {"missing": sorted(missing)})
+
+
 # -- jobs ------------------------------------------------------------------------------
 
 

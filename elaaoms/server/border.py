@@ -16,6 +16,7 @@ from attrs import frozen
 
 from elaaoms import __version__, logs
 from elaaoms.archive import Archive
+from elaaoms.backfill import Capture
 from elaaoms.budget import Budget
 from elaaoms.calls import CallStore
 from elaaoms.config import Config
@@ -84,6 +85,7 @@ class Services:
     extractor: Extractor
     budget: Budget
     recall: Recall
+    capture: Capture | None  # None without a key for ElevenLabs' API
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
 
@@ -95,7 +97,10 @@ Fallback: TypeAlias = Callable[[Services], web.Response]
 
 @frozen
 class Route:
-    """One route: `limit` is the largest body in bytes, `fallback` the answer when anything fails inside."""
+    """One route: `limit` is the largest body in bytes, `fallback` the answer when anything fails inside.
+
+    A handler that `streams` reads the body itself.
+    """
 
     method: str
     path: str
@@ -103,6 +108,7 @@ class Route:
     auth: Auth
     limit: int = 0
     fallback: Fallback | None = None
+    streams: bool = False
 
 
 ROUTE = web.RequestKey("route", Route)
@@ -118,6 +124,8 @@ async def serve(services: Services, route: Route, request: web.Request) -> web.S
         return await route.handler(services, request, b"")
     if route.auth is Auth.ADMIN:
         _admit(request, services.admin_token)
+    if route.streams:
+        return await route.handler(services, request, b"")
     verifier = None
     if route.auth is Auth.TOOL:
         if SIGNATURE in request.headers and not _presents(request, services.tool_token):
