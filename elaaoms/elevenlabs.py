@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -60,12 +62,13 @@ class ElevenLabs:
     """The API with one key; every method raises ServiceUnavailable, ServiceRejected, ProviderBlocked or NotFound.
 
     Nothing is tried again here: what only reads goes through `patiently`, what changes something is for the
-    caller to resume.
+    caller to resume. `skew_s` is how far their clock was ahead of ours in the last answer.
     """
 
     def __init__(self, session: aiohttp.ClientSession, api_url: str = API_URL) -> None:
         self._session = session
         self._url = api_url.rstrip("/")
+        self.skew_s: float | None = None
 
     # -- agents, settings
 
@@ -232,6 +235,7 @@ class ElevenLabs:
             async with self._session.request(
                 method, f"{self._url}{path}", params=params, json=body, allow_redirects=False
             ) as response:
+                self.skew_s = _skew(response.headers.get("Date", ""))
                 content = await _bounded(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise classify(SERVICE, error) from None
@@ -290,6 +294,13 @@ def _fail(response: aiohttp.ClientResponse, content: bytes) -> NoReturn:
         ]
         raise Refused(f"{SERVICE} answered {response.status}: {'; '.join(fields[:10]) or 'invalid'}")
     raise answered(SERVICE, response.status, response.headers, {"error": _codes(detail)})
+
+
+def _skew(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except ValueError:
+        return None
 
 
 def _detail(content: bytes) -> Any:

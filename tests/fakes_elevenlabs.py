@@ -139,7 +139,7 @@ class FakeElevenLabs:
     never told again, lists are newest first and in pages of at most 100. `requests` records everything.
 
     `fault(request, answer)`, if set, stands before each request: it may answer itself, or call `answer()` and
-    spoil it. `hold` is awaited by GETs of conversations.
+    spoil it.
     """
 
     def __init__(self, *agents: dict[str, Any]) -> None:
@@ -554,16 +554,6 @@ def every(number: int, *faults: Fault, path: str = "") -> Fault:
         return await waiting[-1](request, answer)
 
     return fault
-
-
-def at(number: int, fault: Fault) -> Fault:
-    """The fault at the `number`-th request from now (from 1), and at no other."""
-    numbers: Iterator[int] = iter(range(1, 1 << 30))
-
-    async def once(request: web.Request, answer: Answer) -> web.StreamResponse:
-        return await (fault(request, answer) if next(numbers) == number else answer())
-
-    return once
 
 
 async def hangs(_: web.Request, __: Answer) -> web.StreamResponse:

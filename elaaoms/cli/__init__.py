@@ -77,12 +77,18 @@ def _leave(error: ElaaomsError) -> None:
 @main.command()
 @config_option
 @json_option
+@click.option("--live", is_flag=True, help="Ask ElevenLabs and the public address too.")
+@click.option("--agent", "agent_id", help="Compare this ElevenLabs agent's wiring (with --live).")
+@click.option("--fix", is_flag=True, help="Mend what `elaaoms setup` wired and may safely be mended.")
 @awaits
-async def check(config_path: Path, as_json: bool) -> None:
+async def check(config_path: Path, as_json: bool, live: bool, agent_id: str | None, fix: bool) -> None:
     """Validate the configuration, the secrets, the data, the disk and the ports."""
     from elaaoms.cli.service import check as checked  # noqa: PLC0415
 
-    if not await checked(config_path, as_json=as_json):
+    if fix and not agent_id:
+        raise click.UsageError("--fix needs --agent")
+    live = live or agent_id is not None
+    if not await checked(config_path, as_json=as_json, live=live, agent_id=agent_id, fix=fix):
         raise click.exceptions.Exit(1)
 
 
@@ -97,6 +103,42 @@ async def send(config_path: Path, file: Any, url: str | None) -> None:
 
     if not await sent(config_path, file, url):
         raise click.exceptions.Exit(1)
+
+
+@main.command()
+@config_option
+@click.argument("agent_id", metavar="AGENT_ID")
+@click.option("--public-url", help="Where ElevenLabs reaches this server; default is server.public_url.")
+@click.option("--dry-run", is_flag=True, help="Print what would be changed.")
+@click.option(
+    "--edit-prompt", is_flag=True, help="Put the variables into the prompt and the first message too."
+)
+@click.option(
+    "--workspace", is_flag=True, help="Point every agent of the workspace here, not this one alone."
+)
+@click.option("--undo", is_flag=True, help="Give the agent back what it had before.")
+@awaits
+async def setup(
+    config_path: Path,
+    agent_id: str,
+    public_url: str | None,
+    dry_run: bool,
+    edit_prompt: bool,
+    workspace: bool,
+    undo: bool,
+) -> None:
+    """Wire an ElevenLabs agent up: secret, tool, webhooks. Running it again changes nothing."""
+    from elaaoms.cli import platform  # noqa: PLC0415
+
+    await platform.setup(
+        config_path,
+        agent_id,
+        public_url=public_url,
+        dry_run=dry_run,
+        undo=undo,
+        edit_prompt=edit_prompt,
+        workspace=workspace,
+    )
 
 
 @main.command()

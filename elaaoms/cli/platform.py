@@ -1,4 +1,4 @@
-"""`elaaoms backfill`: what ElevenLabs has of the past, taken in through the same pipeline as its webhooks."""
+"""`elaaoms setup` and `backfill`: an agent is wired up, and what ElevenLabs has of the past is taken in."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from attrs import frozen
 
 from elaaoms.backfill import FINISHED, Backfill, Report, estimate_usd, windows
 from elaaoms.cli.desk import Desk, desk
-from elaaoms.config import Config, Llm, load, load_secrets
+from elaaoms.config import Config, Llm, Secrets, load, load_secrets
 from elaaoms.elevenlabs import Listed, connected
 from elaaoms.errors import ElaaomsError
 from elaaoms.llm import Prices
 from elaaoms.webhooks import AUDIO
+from elaaoms.wiring import GREETING, SNIPPET, Journal, Setup, Wish
 
 AUDIO_S = 900.0  # for a whole recording
 
@@ -87,6 +88,75 @@ async def backfill(
     if report.failed:
         raise ElaaomsError(f"{report.failed} could not be fetched; run it again, it goes on where it stopped")
     return True
+
+
+# -- setup -------------------------------------------------------------------------------
+
+
+def wish_of(config: Config, secrets: Secrets, *, public_url: str | None = None, **flags: bool) -> Wish:
+    """What this installation wants of an agent."""
+    return Wish(
+        public_url=(public_url or config.server.public_url).rstrip("/"),
+        token=secrets.tool_token,
+        stranger=config.greeting.stranger,
+        greets=config.greeting.override_first_message,
+        speaks=config.greeting.override_language,
+        **flags,
+    )
+
+
+async def setup(
+    config_path: Path,
+    agent_id: str,
+    *,
+    public_url: str | None,
+    dry_run: bool,
+    undo: bool,
+    edit_prompt: bool,
+    workspace: bool,
+) -> None:
+    """Wire an agent up, or back."""
+    config = load(config_path)
+    key = api_key(config)
+    secrets = load_secrets(config.folder, os.environ)
+    journal = Journal.open(config.data)
+    async with connected(key, config.elevenlabs.api_url) as api:
+        work = Setup(api, journal, secret_file=secret_file(config), say=click.echo, dry_run=dry_run)
+        if undo:
+            await work.undo(agent_id)
+            return
+        if elsewhere := _elsewhere():
+            click.echo(
+                f"note: webhook_secret is read from {elsewhere}: add the new webhook's secret there", err=True
+            )
+        wish = wish_of(config, secrets, public_url=public_url, edit_prompt=edit_prompt, workspace=workspace)
+        await work.wire(agent_id, wish)
+    if not edit_prompt:
+        click.echo(
+            f"\nMake the agent's first message {GREETING} and add this to its prompt (or run setup with "
+            f"--edit-prompt):\n\n{SNIPPET}\n"
+        )
+    if dry_run:
+        click.echo("Nothing was changed.")
+
+
+def secret_file(config: Config) -> Path:
+    """Where webhook secrets are kept."""
+    return config.folder / "secrets" / "webhook_secret"
+
+
+def _elsewhere() -> str:
+    """What outranks the file of webhook secrets, if anything does."""
+    if (directory := os.environ.get("CREDENTIALS_DIRECTORY")) and (
+        Path(directory) / "webhook_secret"
+    ).exists():
+        return directory
+    return next(
+        (name for name in ("ELAAOMS_WEBHOOK_SECRET_FILE", "ELAAOMS_WEBHOOK_SECRET") if name in os.environ), ""
+    )
+
+
+# -- backfill ----------------------------------------------------------------------------
 
 
 async def _fetch(work: Backfill, missing: Sequence[Listed], report: Report, *, label: str) -> None:

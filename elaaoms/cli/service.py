@@ -60,9 +60,20 @@ class Finding:
     text: str
 
 
-async def check(config_path: Path, *, as_json: bool) -> bool:
+async def check(
+    config_path: Path, *, as_json: bool, live: bool = False, agent_id: str | None = None, fix: bool = False
+) -> bool:
     """Print what stands in the way of running here; False if anything fails."""
     findings = [finding async for finding in _findings(config_path)]
+    if live and findings[0].status == "ok":
+        from elaaoms.cli.live import examine  # noqa: PLC0415
+
+        findings += [
+            Finding(*found)
+            async for found in examine(
+                load(config_path), agent_id, fix=fix, say=lambda line: click.echo(line, err=True)
+            )
+        ]
     if as_json:
         rows = [{"status": f.status, "subject": f.subject, "text": f.text} for f in findings]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
