@@ -20,6 +20,7 @@ from aiohttp import web
 from attrs import asdict, evolve, frozen
 
 from elaaoms import elevenlabs, redact
+from elaaoms.announcements import Announcements
 from elaaoms.archive import Archive
 from elaaoms.backfill import Backfill, Capture, Local
 from elaaoms.budget import Budget, Meter
@@ -39,6 +40,7 @@ from elaaoms.jobs.worker import Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
 from elaaoms.memory.sqlite import SQLiteMemoryStore
+from elaaoms.profiles import AgentProfiles
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
 from elaaoms.server import ADMIN, PUBLIC, Services, make_app
@@ -131,7 +133,17 @@ async def _opened(
                 if key
                 else None
             )
-            services = await _compose(config, secrets, archive, database, api, fatal, clock)
+            profiles = AgentProfiles(
+                api, database, ttl_s=config.elevenlabs.agent_profile_ttl_hours * 3600.0, clock=clock
+            )
+            announcements = Announcements(database, clock=clock)
+            await profiles.load()
+            await announcements.load()
+            stack.push_async_callback(profiles.close)
+            stack.push_async_callback(announcements.close)
+            services = await _compose(
+                config, secrets, archive, database, api, profiles, announcements, fatal, clock
+            )
             try:
                 yield services, lock
             finally:
@@ -144,6 +156,8 @@ async def _compose(
     archive: Archive,
     database: Database,
     api: elevenlabs.ElevenLabs | None,
+    profiles: AgentProfiles,
+    announcements: Announcements,
     fatal: asyncio.Future[None],
     clock: Callable[[], float],
 ) -> Services:
@@ -169,6 +183,7 @@ async def _compose(
         queue,
         directory,
         extractor,
+        profiles,
         policy=Policy(
             duplicate_threshold=config.memory.duplicate_threshold,
             share_importance=config.memory.share_importance,
@@ -180,9 +195,13 @@ async def _compose(
     recall = Recall(
         memories,
         directory,
+        announcements,
+        profiles,
         privacy=privacy,
         style=style,
         override_first_message=config.greeting.override_first_message,
+        override_language=config.greeting.override_language,
+        deny_unannounced=config.security.unannounced == "deny",
         threshold=config.memory.relevance_threshold,
         clock=clock,
     )

@@ -24,6 +24,7 @@ from elaaoms.extract.evidence import to_the_model
 from elaaoms.greeting import Style, prepare
 from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State
 from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Fact, Heard, MemoryStore, owner_of
+from elaaoms.profiles import Profiles
 from elaaoms.webhooks import AUDIO, Collected, Conversation, Event, Scanner, parse_event
 
 REMEMBER = "remember"  # extract memories from a call
@@ -67,6 +68,7 @@ class Ingest:
         queue: JobQueue,
         directory: Directory,
         extractor: Extractor,
+        profiles: Profiles,
         *,
         policy: reconcile.Policy,
         privacy: redact.Policy,
@@ -80,6 +82,7 @@ class Ingest:
         self._queue = queue
         self._directory = directory
         self._extractor = extractor
+        self._profiles = profiles
         self._reconcile = partial(reconcile.learn, policy=policy)
         self._privacy = privacy
         self._style = style
@@ -139,6 +142,8 @@ class Ingest:
         who = await self._directory.identify_call(talk) if talk is not None else None
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
+        agent = talk.agent_id if talk is not None else ""
+        web = talk is not None and talk.channel == "web"
 
         def transaction(tx: Transaction) -> tuple[Accepted, bool]:
             recorded = self._calls.record(tx, archived, now=now)
@@ -158,6 +163,8 @@ class Ingest:
                     tx, who, own, (talk.started_at if talk else 0) or event.event_timestamp or now
                 )
                 self._calls.describe(tx, archived, who.caller if who else None, now=now, job_id=job_id)
+                if agent:
+                    self._profiles.met(tx, agent, web=web)
             accepted = Accepted(
                 conversation_id=event.conversation_id,
                 webhook_type=event.type,
@@ -174,6 +181,8 @@ class Ingest:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)
+        if agent and newest:
+            self._profiles.remember(agent, web=web)
         self._queue.announce()
         return accepted
 
@@ -210,7 +219,7 @@ class Ingest:
         known = await self._memories.active(who.caller) if who is not None else []
         turns, removed = await asyncio.to_thread(redact.redact_turns, talk.turns, self._privacy)
         extraction = await self._extractor.extract(
-            evolve(talk, turns=turns, collected=self._harmless(talk)), known
+            evolve(await self._introduced(talk), turns=turns, collected=self._harmless(talk)), known
         )
         now = self._clock()
         heard_at = talk.started_at or event.event_timestamp or now
@@ -238,6 +247,19 @@ class Ingest:
             self._extractor.name,
         )
         return Done(write)
+
+    async def _introduced(self, talk: Conversation) -> Conversation:
+        """A call that says who its agent is, as far as its profile tells."""
+        profile = await self._profiles.get(talk.agent_id)
+        if profile is None:
+            return talk
+        return evolve(
+            talk,
+            agent_name=talk.agent_name or profile.name,
+            agent_role=profile.role,
+            agent_company=profile.company,
+            language=talk.language or profile.language,
+        )
 
     def _hide(self, text: str) -> str:
         return redact.redact(text, self._privacy)

@@ -40,6 +40,7 @@ ADMIN = (
     Route("GET", "/api/calls", api.list_calls, Auth.ADMIN),
     Route("POST", "/api/calls/missing", api.unheard_of, Auth.ADMIN, limit=256 * KIB),
     Route("POST", "/api/events", hooks.import_event, Auth.ADMIN, streams=True),
+    Route("POST", "/api/initiation", api.initiation, Auth.ADMIN, limit=64 * KIB),
     Route("GET", "/api/calls/{conversation_id}", api.show_call, Auth.ADMIN),
     Route("GET", "/api/held", api.list_held, Auth.ADMIN),
     Route("GET", "/api/jobs", api.list_jobs, Auth.ADMIN),

@@ -281,6 +281,35 @@ async def unheard_of(services: Services, request: web.Request, body: bytes) -> w
     return success(request, f"{len(missing)} never arrived", {"missing": sorted(missing)})
 
 
+@frozen(kw_only=True)
+class Announced:
+    """A call that the operator's own backend starts: for whom, with which agent, and its ids if they are known."""
+
+    caller: str | None = field(default=None, validator=optional(max_len(256)))
+    user_id: str | None = field(default=None, validator=optional(max_len(256)))
+    agent_id: str | None = field(default=None, validator=optional(max_len(200)))
+    conversation_id: str | None = None
+    call_sid: str | None = None
+
+
+async def initiation(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """What client-data would answer, for sessions that do not ask it: web and outbound calls."""
+    asked = strict.structure(_BODIES, parse_json(body), Announced)
+    named = [text for text in (asked.user_id, asked.caller) if text]
+    if not named:
+        raise Unreadable("expected a caller or a user_id @ $")
+    address = services.directory.address(named[0])
+    if address is None:
+        raise Unreadable(f"not a phone number or user id @ $.{'user_id' if asked.user_id else 'caller'}")
+    answer = await services.recall.initiation_of(
+        Identified(services.directory.key(address), address),
+        agent=asked.agent_id or "",
+        conversation_id=asked.conversation_id,
+        call_sid=asked.call_sid,
+    )
+    return web.json_response(answer)
+
+
 # -- jobs ------------------------------------------------------------------------------
 
 
