@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 
-from elaaoms.archive import disk_errors
+from elaaoms.archive import disk_errors, write_whole
 from elaaoms.elevenlabs import Body, ElevenLabs, patiently
 from elaaoms.errors import ElaaomsError, NotFound, ServiceRejected
 from elaaoms.webhooks import is_conversation_id
@@ -329,7 +328,7 @@ class Journal:
 
     def save(self) -> None:
         """Write the notes."""
-        keep(self.folder / f"{self.name}.json", json.dumps(self.notes, ensure_ascii=False, indent=1))
+        write_whole(self.folder / f"{self.name}.json", json.dumps(self.notes, ensure_ascii=False, indent=1))
 
     def backup(self, agent_id: str) -> Path:
         """Where an agent stands as it was before."""
@@ -338,31 +337,21 @@ class Journal:
         return self.folder / f"{self.name}-{agent_id}.json"
 
 
-def keep(path: Path, text: str) -> None:
-    """Write a file that only its owner may read; it is there whole or not at all, also after a power cut."""
-    with disk_errors():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
-        descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
 def save_webhook_secret(path: Path, secret: str) -> None:
     """Add a webhook's secret to those that are accepted, one a line."""
     with disk_errors():
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
     if secret not in lines:
-        keep(path, "\n".join([*(line for line in lines if line.strip()), secret]) + "\n")
+        write_whole(path, "\n".join([*(line for line in lines if line.strip()), secret]) + "\n")
+
+
+def drop_webhook_secret(path: Path, fingerprint: str) -> None:
+    """Take a webhook's secret from those that are accepted, unless nothing would be left."""
+    with disk_errors():
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    left = [line for line in lines if line.strip() and digest(line.strip()) != fingerprint]
+    if left and len(left) < len(lines):
+        write_whole(path, "\n".join(left) + "\n")
 
 
 # -- doing it ---------------------------------------------------------------------------------
@@ -410,7 +399,7 @@ class Setup:
             return
         self._say(f"backup of the agent: {path}")
         if not self._dry_run:
-            keep(path, json.dumps(agent, ensure_ascii=False, indent=1))
+            write_whole(path, json.dumps(agent, ensure_ascii=False, indent=1))
             self._journal.agents[agent_id] = {"at": self._clock(), "paths": []}
             self._journal.save()
 
@@ -589,6 +578,8 @@ class Setup:
                 continue
             try:
                 await remove(key)
+                if kind == "webhook":
+                    drop_webhook_secret(self._secret_file, notes[kind].get("secret", ""))
                 self._say(f"{kind} {key}: removed")
             except NotFound:
                 self._say(f"{kind} {key}: was gone already")

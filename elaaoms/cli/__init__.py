@@ -157,6 +157,24 @@ async def backfill(
     await platform.backfill(config_path, agent_id=agent_id, since=since, dry_run=dry_run, audio=audio)
 
 
+@main.command()
+@config_option
+@click.option("--agent", "agent_id", help="Point this agent at the tunnel, and back again at the end.")
+@click.option(
+    "--ngrok",
+    "binary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The ngrok program; default is the one in the PATH.",
+)
+@click.option("--download", is_flag=True, help="Let ngrok be downloaded if it is not there.")
+@awaits
+async def tunnel(config_path: Path, agent_id: str | None, binary: Path | None, download: bool) -> None:
+    """Serve through an ngrok tunnel, or open one to the daemon that runs already."""
+    from elaaoms.cli.tunnel import run  # noqa: PLC0415
+
+    await run(config_path, agent_id=agent_id, binary=binary, download=download)
+
+
 main.add_command(calls)
 main.add_command(evaluate)
 main.add_command(jobs)
