@@ -16,7 +16,9 @@ from fakes_elevenlabs import API_KEY, FakeElevenLabs, agent, fails
 
 from elaaoms.config import Config, ElevenLabsSettings, Greeting, Security
 from elaaoms.elevenlabs import connected
+from elaaoms.extract.model import prompt
 from elaaoms.profiles import AgentProfiles, read
+from elaaoms.webhooks import parse_conversation
 
 SAM = "+12025550143"
 KEYED = {"elevenlabs_api_key": (API_KEY,)}
@@ -122,6 +124,17 @@ async def test_the_worker_asks_for_the_agent_and_the_phone_never_does(
         assert platform.sql("SELECT name, company, language FROM agents") == [
             ("Harbor Desk", "Harbor Paddle Shop", "en")
         ]
+
+
+def test_a_model_is_told_who_the_agent_is() -> None:
+    data = call("My order hasn't arrived.")["data"]
+    talk = evolve(
+        parse_conversation(data), agent_name="Alex", agent_company="Bolt & Nut", agent_role="You are kind"
+    )
+    assert "\nAgent: Alex of Bolt & Nut (You are kind)\n" in prompt(talk, 0, 2, [])
+    assert "\nAgent: unnamed\n" in prompt(
+        evolve(talk, agent_name="", agent_company="", agent_role=""), 0, 2, []
+    )
 
 
 # -- announced calls ---------------------------------------------------------------------------
