@@ -7,13 +7,16 @@ import json
 import re
 import stat
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 from attrs import evolve
-from conftest import TOOL_TOKEN
+from conftest import TOOL_TOKEN, Platform
 from fakes_elevenlabs import (
     API_KEY,
     FakeElevenLabs,
@@ -24,7 +27,9 @@ from fakes_elevenlabs import (
 from test_cli import beside
 from test_daemon import install
 
+from elaaoms import config as settings
 from elaaoms import wiring
+from elaaoms.cli import live
 from elaaoms.elevenlabs import ElevenLabs, connected
 from elaaoms.errors import ElaaomsError
 from elaaoms.wiring import Journal, Setup, Wish
@@ -403,6 +408,42 @@ async def test_setup_and_check_tell_one_story(
     # The secret on this machine is not the webhook's.
     (tmp_path / "secrets" / "webhook_secret").write_text("wsec_another_0123456789\n")
     assert "every event is refused" in (await checked())["webhook fail"]
+
+
+async def test_the_public_address_is_tried_as_elevenlabs_would(platform: Platform) -> None:
+    async def elsewhere(_: web.Request) -> web.Response:
+        raise web.HTTPMovedPermanently("https://www.example.com/health")
+
+    async def somebody(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    assert await live.public(platform.url) == ("ok", "public url", f"{platform.url} leads to elaaoms")
+    for answer, said in (
+        (elsewhere, "redirects to https://www.example.com/health"),
+        (somebody, "not by elaaoms"),
+    ):
+        app = web.Application()
+        app.router.add_get("/health", answer)
+        async with TestServer(app) as running:
+            status, _, text = await live.public(str(running.make_url("")).rstrip("/"))
+            assert (status, said in text) == ("fail", True), text
+    async with TestServer(web.Application(), scheme="https") as running:
+        url = str(running.make_url("")).rstrip("/")
+        assert (await live.public(url))[0] == "fail"
+
+
+@pytest.mark.parametrize("fake", ["fresh"], indirect=True)
+async def test_a_clock_that_is_off_is_told(fake: FakeElevenLabs, server: str, tmp_path: Path) -> None:
+    async def dated(_: web.Request, answer: Any) -> web.StreamResponse:
+        found: web.StreamResponse = await answer()
+        found.headers["Date"] = format_datetime(datetime.now(UTC) + timedelta(minutes=20), usegmt=True)
+        return found
+
+    fake.fault = dated
+    config = settings.load(configured(tmp_path, server, public_url=""))
+    found = [one async for one in live.examine(config, None, fix=False, say=print)]
+    assert [one[:2] for one in found] == [("ok", "elevenlabs"), ("fail", "clock")]
+    assert re.search(r"by 1(199|200) s: set it", found[1][2])
 
 
 @pytest.mark.parametrize("fake", ["fresh"], indirect=True)

@@ -44,7 +44,7 @@ async def examine(
     except ConfigError:
         return  # `check` has said so already
     if config.server.public_url:
-        yield await _public(config.server.public_url)
+        yield await public(config.server.public_url)
     key = secrets.get("elevenlabs_api_key")
     if key is None:
         text = "there is no elevenlabs_api_key: missed calls are not fetched, and agents cannot be compared"
@@ -69,7 +69,7 @@ async def examine(
             yield "fail", "agent", str(error)
 
 
-async def _public(url: str) -> Found:
+async def public(url: str) -> Found:
     """Whether the public address leads to an elaaoms, with sound TLS and without a redirect."""
     timeout = aiohttp.ClientTimeout(total=REACH_S)
     try:
