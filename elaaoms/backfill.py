@@ -12,6 +12,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from attrs import define
@@ -118,19 +119,14 @@ class Backfill:
         found: dict[str, Listed] = {}
         cursor: str | None = None
         while True:
-            asked = cursor
-            page, cursor = await patiently(
-                lambda: self._api.conversations(
-                    after=after,
-                    before=before,
-                    agent_id=agent_id,
-                    cursor=asked,  # noqa: B023
-                ),
-                sleep=self._sleep,
+            ask = partial(
+                self._api.conversations, after=after, before=before, agent_id=agent_id, cursor=cursor
             )
+            page, following = await patiently(ask, sleep=self._sleep)
             found |= {one.conversation_id: one for one in page}
-            if cursor is None or cursor == asked:
+            if following is None or following == cursor:
                 return sorted(found.values(), key=lambda one: (one.started_at, one.conversation_id))
+            cursor = following
 
     async def missing(self, listed: Sequence[Listed], kind: str = TRANSCRIPTION) -> list[Listed]:
         """Those of which nothing arrived, in their order; ids that could not be file names are left alone."""
@@ -147,7 +143,6 @@ class Backfill:
         missing: Sequence[Listed],
         report: Report,
         *,
-        audio: bool = False,
         progress: Callable[[], Any] = lambda: None,
     ) -> None:
         """Fetch some ahead, take in one after the other; what became of each goes into `report`."""
@@ -165,8 +160,6 @@ class Backfill:
                     if await self._intake.missing([one.conversation_id], TRANSCRIPTION):
                         await self._intake.take(_pieces(event))
                         report.fetched += 1
-                    if audio:
-                        await self.fetch_audio(one, report)
                 except NotFound:
                     report.gone += 1
                 except (ServiceUnavailable, ServiceRejected) as error:

@@ -35,6 +35,7 @@ from elaaoms.config import Config, ElevenLabsSettings
 from elaaoms.elevenlabs import ElevenLabs, Listed, connected
 from elaaoms.errors import ProviderBlocked
 from elaaoms.llm import Prices
+from elaaoms.webhooks import AUDIO
 
 AGENT = "agent_0001fictional"
 BEGAN = 1_760_000_000  # the first conversation; they are ten minutes apart
@@ -197,8 +198,13 @@ async def test_recordings_come_when_they_are_asked_for(
 ) -> None:
     fake.has(*past(2))
     fake.audio["conv_00001"] = MP3
-    report = await imported(api, platform, audio=True)
-    assert (report.fetched, report.audio) == (2, 1)
+    report = await imported(api, platform)
+    assert (report.fetched, report.audio) == (2, 0)
+    work = Backfill(api, local(platform), sleep=no_sleep)
+    listed = await work.listed(after=None, before=time.time(), agent_id=None)
+    for one in await work.missing(listed, AUDIO):
+        await work.fetch_audio(one, report)
+    assert (report.audio, await work.missing(listed, AUDIO)) == (1, listed[:1])
     mp3 = platform.data / "payloads/conv_00001/conv_00001_audio.mp3"
     await platform.until("/api/jobs?limit=1", lambda jobs: jobs["counts"]["completed"] == 3)
     assert mp3.read_bytes() == MP3

@@ -146,8 +146,7 @@ def _tool(wish: Wish, ids: Ids, tools: list[Body], mend: str) -> Iterator[Found]
     if config is None:
         yield "fail", "tool", f"there is no tool for {wish.url('search-memory')}: {mend}"
         return
-    for difference in differences({"tool": config}, {("tool",): tool_config(wish, ids.secret)}):
-        del difference  # it would print the whole configuration
+    if differences({"tool": config}, {("tool",): tool_config(wish, ids.secret)}):
         yield "fail", "tool", f"search_memory ({ids.tool}) is not configured as it should be: {mend}"
 
 
