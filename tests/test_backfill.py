@@ -377,3 +377,22 @@ async def test_two_kills_and_webhooks_in_between_leave_every_conversation_exactl
         assert (code, err) == (0, "")
         assert f"{KILLED} finished conversations" in out
         await once_each(platform, KILLED)
+
+
+# -- the API that the command uses -----------------------------------------------------------
+
+
+async def test_bringing_an_event_and_asking_what_is_missing_need_the_admin_token(platform: Platform) -> None:
+    event = webhook(conversation(1, at=BEGAN))
+    asked = {"conversation_ids": ["conv_00001", "conv_00002"]}
+    for path, body in (("/api/events", event), ("/api/calls/missing", asked)):
+        answer = await platform.request("POST", f"{platform.admin_url}{path}", body)
+        assert answer.status == 401
+        assert (await platform.request("POST", f"{platform.url}{path}", body)).status == 404
+    assert platform.files() == {}
+    accepted = await platform.api("POST", "/api/events", event)
+    assert (accepted.status, accepted.data["duplicate"]) == (200, False)
+    assert (await platform.api("POST", "/api/events", event)).data["duplicate"] is True
+    missing = await platform.api("POST", "/api/calls/missing", asked)
+    assert missing.data == {"missing": ["conv_00002"]}
+    assert (await platform.api("POST", "/api/calls/missing", {"ids": []})).status == 400
