@@ -367,6 +367,27 @@ def disk_errors() -> Iterator[None]:
         raise StorageUnavailable(f"the disk cannot take it ({os.strerror(error.errno or 0)})") from error
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file for its owner alone; it is there whole or not at all, also after a power cut.
+
+    A file that is replaced keeps its owner: root may write what the service must read.
+    """
+    with disk_errors():
+        before = path.stat() if path.exists() else None
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.part")
+        flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        with os.fdopen(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            if before is not None and before.st_uid != os.getuid():
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+        _sync_directory(path.parent)
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -379,6 +379,9 @@ class Greeting:
     override_first_message: bool = _setting(
         False, "Whether ElevenLabs is told to say the greeting (the agent must allow that override)"
     )
+    override_language: bool = _setting(
+        False, "Whether ElevenLabs is told the caller's language (the agent must allow that override)"
+    )
     expires_days: int = _setting(90, "How long a prepared greeting is used, in days", _Between(1, 3650))
     writer: Literal["template", "model"] = _setting(
         "template",
@@ -390,6 +393,45 @@ class Greeting:
         "Hello! How can I help you today?",
         "Greeting for a caller without memories; 1 to 220 characters, no {{ or }}",
         _sentence,
+    )
+
+
+@frozen(kw_only=True)
+class ElevenLabsSettings:
+    """`[elevenlabs]`: the platform's API, which is asked when `elevenlabs_api_key` is given."""
+
+    api_url: str = _setting(
+        "https://api.elevenlabs.io",
+        "Address of the API; with data residency like https://api.eu.residency.elevenlabs.io",
+        _public_url,
+        converter=_without_slash,
+    )
+    agent_profile_ttl_hours: int = _setting(
+        24, "How long the name, company and language of an agent are used, in hours", _Between(1, 8760)
+    )
+    reconcile_minutes: int = _setting(
+        60,
+        "How often ElevenLabs is asked for finished calls that never arrived, in minutes; 0 is never",
+        _Between(0, 1440),
+    )
+    agents: tuple[str, ...] = _setting(
+        (), 'Agents whose missed calls are fetched, like ["agent_…"]; [] is every agent of the workspace'
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.api_url:
+            raise ValueError("api_url is empty; leave the line out for ElevenLabs' own")
+
+
+@frozen(kw_only=True)
+class Security:
+    """`[security]`: whose word is taken."""
+
+    unannounced: str = _setting(
+        "deny",
+        "Lookups by phone number in a call that client-data did not announce, on agents that are reachable "
+        "from the web, where a visitor may claim any number",
+        _OneOf("deny", "allow"),
     )
 
 
@@ -502,7 +544,11 @@ class Config:
         factory=OpenMemorySettings, metadata={"comment": "A copy of the memories in OpenMemory."}
     )
     greeting: Greeting = field(factory=Greeting, metadata={"comment": "What the agent says first."})
+    elevenlabs: ElevenLabsSettings = field(
+        factory=ElevenLabsSettings, metadata={"comment": "The platform's API, asked when there is a key."}
+    )
     worker: Worker = field(factory=Worker, metadata={"comment": "The jobs after a call."})
+    security: Security = field(factory=Security, metadata={"comment": "Whose word is taken."})
     privacy: Privacy = field(
         factory=Privacy,
         metadata={"comment": "Secrets in calls; the archived payload stays as it was received."},
@@ -530,10 +576,6 @@ RESERVED: Mapping[str, Any] = {
     "embeddings.provider": "builtin",
     "embeddings.model": "",
     "embeddings.base_url": "",
-    "elevenlabs.api_url": "https://api.elevenlabs.io",
-    "elevenlabs.agent_profile_ttl_hours": 24,
-    "elevenlabs.reconcile_minutes": 60,
-    "security": {},
     "alerts": {},
 }
 

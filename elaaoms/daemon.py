@@ -28,15 +28,17 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from attrs import evolve, frozen
 
-from elaaoms import supervisor
+from elaaoms import elevenlabs, supervisor
+from elaaoms.announcements import Announcements
 from elaaoms.archive import Archive, disk_errors
 from elaaoms.audit import SQLiteAuditTrail
+from elaaoms.backfill import Backfill, Capture, Local
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import CHECKED_AT_START, Database, set_aside
 from elaaoms.directory import Directory, Identified
-from elaaoms.erasure import Eraser
+from elaaoms.erasure import CopyErased, Eraser
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
@@ -53,6 +55,7 @@ from elaaoms.llm.chain import Chain
 from elaaoms.memory import Heard, Scrubbed
 from elaaoms.memory.openmemory import Dialect, OpenMemory
 from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
+from elaaoms.profiles import AgentProfiles
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
 from elaaoms.replica import REPLICATE, Replica
@@ -121,6 +124,8 @@ async def running(
             meanwhile.append(group.create_task(_tidy(services), name="tidy"))
             meanwhile.append(group.create_task(_scrub(services), name="scrub"))
             meanwhile.append(group.create_task(_watch(services), name="watch"))
+            if services.capture is not None and config.elevenlabs.reconcile_minutes:
+                meanwhile.append(group.create_task(_capture(services), name="capture"))
             try:
                 at = config.server
                 async with (
@@ -138,15 +143,18 @@ async def running(
 
 
 @asynccontextmanager
-async def desk(config: Config, secrets: Secrets) -> AsyncIterator[tuple[str, str]]:
-    """The admin API alone on a private port, for commands while no daemon runs: (url, token)."""
-    if not (config.data / "elaaoms.db").exists():
+async def desk(config: Config, secrets: Secrets, *, create: bool = False) -> AsyncIterator[tuple[str, str]]:
+    """The admin API alone on a private port, for commands while no daemon runs: (url, token).
+
+    No job runs here, so no language model and none of its keys is needed, but by replays.
+    """
+    if not create and not (config.data / "elaaoms.db").exists():
         raise ElaaomsError(f"there is nothing in {config.data} yet: `elaaoms serve` has not run there")
     token = random.token_urlsafe(32)
     secrets = secrets.replaced(dict.fromkeys(SECRETS, token))
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with (
-        _opened(config, secrets, fatal, time.time) as (services, _),
+        _opened(config, secrets, fatal, time.time, works=False) as (services, _),
         _listening(services, ADMIN, "127.0.0.1", 0, "a free port") as url,
     ):
         yield url, token
@@ -159,6 +167,8 @@ async def _opened(
     fatal: asyncio.Future[None],
     clock: Callable[[], float],
     prepared: Callable[[Path], AbstractAsyncContextManager[Database]] = Database.open,
+    *,
+    works: bool = True,
 ) -> AsyncIterator[tuple[Services, int]]:
     """The data directory held, checked and ready, and everything built on it."""
     limits = config.limits
@@ -170,8 +180,27 @@ async def _opened(
             most_bytes=limits.bodies_mb * MIB,
         )
         await asyncio.to_thread(archive.prepare)
-        async with prepared(config.data / "elaaoms.db") as database:
-            services = await _compose(config, secrets, archive, database, fatal, clock)
+        async with (
+            prepared(config.data / "elaaoms.db") as database,
+            AsyncExitStack() as stack,
+        ):
+            key = secrets.get("elevenlabs_api_key")
+            api = (
+                await stack.enter_async_context(elevenlabs.connected(key, config.elevenlabs.api_url))
+                if key
+                else None
+            )
+            profiles = AgentProfiles(
+                api, database, ttl_s=config.elevenlabs.agent_profile_ttl_hours * 3600.0, clock=clock
+            )
+            announcements = Announcements(database, clock=clock)
+            await profiles.load()
+            await announcements.load()
+            stack.push_async_callback(profiles.close)
+            stack.push_async_callback(announcements.close)
+            services = await _compose(
+                config, secrets, archive, database, api, profiles, announcements, fatal, clock, works=works
+            )
             try:
                 yield services, lock
             finally:
@@ -222,8 +251,13 @@ async def _compose(
     secrets: Secrets,
     archive: Archive,
     database: Database,
+    api: elevenlabs.ElevenLabs | None,
+    profiles: AgentProfiles,
+    announcements: Announcements,
     fatal: asyncio.Future[None],
     clock: Callable[[], float],
+    *,
+    works: bool,
 ) -> Services:
     calls = SQLiteCallStore(database)
     memories = SQLiteMemoryStore(database)
@@ -239,7 +273,7 @@ async def _compose(
         aliases=await calls.aliases(),
     )
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
-    extractor, greeter = _readers(config, secrets, budget)
+    extractor, greeter = _readers(config, secrets, budget) if works else (Rules(), None)
     privacy = config.privacy.policy
     audit = SQLiteAuditTrail(database)
     ingest = Ingest(
@@ -251,6 +285,7 @@ async def _compose(
         directory,
         extractor,
         audit,
+        profiles,
         policy=Policy(
             duplicate_threshold=config.memory.duplicate_threshold,
             share_importance=config.memory.share_importance,
@@ -266,13 +301,32 @@ async def _compose(
     recall = Recall(
         memories,
         directory,
+        announcements,
+        profiles,
         elsewhere=replica,
         privacy=privacy,
         style=style,
         override_first_message=config.greeting.override_first_message,
+        override_language=config.greeting.override_language,
+        deny_unannounced=config.security.unannounced == "deny",
         threshold=config.memory.relevance_threshold,
         clock=clock,
     )
+
+    capture = None
+    if api is not None:
+        capture = Capture(
+            Backfill(api, Local(archive, calls, ingest)),
+            calls,
+            database,
+            agents=config.elevenlabs.agents,
+            every_s=config.elevenlabs.reconcile_minutes * 60.0,
+            clock=clock,
+        )
+
+    def forgets(caller: str) -> None:
+        announcements.forget(caller)
+        recall.forget()
 
     def fail(error: BaseException) -> None:
         if not fatal.done():
@@ -297,7 +351,17 @@ async def _compose(
         ),
         directory=directory,
         ingest=ingest,
-        eraser=Eraser(database, archive, calls, memories, queue, directory, clock=clock),
+        eraser=Eraser(
+            database,
+            archive,
+            calls,
+            memories,
+            queue,
+            directory,
+            elsewhere=[CopyErased("openmemory", replica)] if replica is not None else [],
+            forgets=forgets,
+            clock=clock,
+        ),
         extractor=extractor,
         reader=partial(_reader, config, secrets),
         budget=budget,
@@ -305,6 +369,7 @@ async def _compose(
         audit=audit,
         aside=tuple(set_aside_before(config.data)),
         replica=replica,
+        capture=capture,
         clock=clock,
         fatal=fail,
     )
@@ -497,6 +562,16 @@ async def _watch(services: Services) -> None:
         except ElaaomsError as error:
             log.warning("what the replica is owed cannot be queued now: %s", error)
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _capture(services: Services) -> None:
+    """Look for calls that never arrived; a disk that fails under it ends the process."""
+    if services.capture is None:
+        return
+    try:
+        await services.capture.run()
+    except StorageFailed as error:
+        services.fatal(error)
 
 
 @asynccontextmanager

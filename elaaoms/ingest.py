@@ -50,6 +50,7 @@ from elaaoms.memory import (
     is_caller,
     owner_of,
 )
+from elaaoms.profiles import Profiles
 from elaaoms.redact.payload import without_secrets
 from elaaoms.replay import Reading, Replay, reasons
 from elaaoms.webhooks import AUDIO, Collected, Conversation, Event, Scanner, parse_event
@@ -116,6 +117,7 @@ class Ingest:
         directory: Directory,
         extractor: Extractor,
         audit: AuditTrail,
+        profiles: Profiles,
         *,
         policy: reconcile.Policy,
         privacy: redact.Policy,
@@ -134,6 +136,7 @@ class Ingest:
         self._extractor = extractor
         self._audit = audit
         self._calls_per_hour = calls_per_hour
+        self._profiles = profiles
         self._reconcile = partial(reconcile.learn, policy=policy)
         self._privacy = privacy
         self._style = style
@@ -195,6 +198,8 @@ class Ingest:
         who = await self._directory.identify_call(talk) if talk is not None else None
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
+        agent = talk.agent_id if talk is not None else ""
+        web = talk is not None and talk.channel == "web"
 
         digest = self._directory.digest(event.conversation_id)
 
@@ -223,6 +228,8 @@ class Ingest:
                     tx, who, own, (talk.started_at if talk else 0) or event.event_timestamp or now
                 )
                 self._calls.describe(tx, archived, who.caller if who else None, now=now, job_id=job_id)
+                if agent:
+                    self._profiles.met(tx, agent, web=web)
             accepted = Accepted(
                 conversation_id=event.conversation_id,
                 webhook_type=event.type,
@@ -241,6 +248,8 @@ class Ingest:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)
+        if agent and recorded.newest:
+            self._profiles.remember(agent, web=web)
         self._queue.announce()
         return accepted
 
@@ -379,7 +388,9 @@ class Ingest:
             if memory.first_heard <= heard_at and memory.conversation_id != talk.conversation_id
         ]
         turns, removed = await asyncio.to_thread(redact.redact_turns, talk.turns, self._privacy)
-        extraction = await extractor.extract(evolve(talk, turns=turns, collected=self._harmless(talk)), known)
+        extraction = await extractor.extract(
+            evolve(await self._introduced(talk), turns=turns, collected=self._harmless(talk)), known
+        )
         arrived_at = (await self._calls.get(talk.conversation_id)).received_at
         heard = [_heard(talk, self._redacted(fact), heard_at, arrived_at) for fact in extraction.facts]
         dropped = [asdict(entry) | {"content": self._hide(entry.content)} for entry in extraction.dropped]
@@ -459,6 +470,19 @@ class Ingest:
             after=Reading(heard=understood.heard, dropped=reasons(understood.dropped)),
             usd=spent.usd,
             adopted=adopt,
+        )
+
+    async def _introduced(self, talk: Conversation) -> Conversation:
+        """A call that says who its agent is, as far as its profile tells."""
+        profile = await self._profiles.get(talk.agent_id)
+        if profile is None:
+            return talk
+        return evolve(
+            talk,
+            agent_name=talk.agent_name or profile.name,
+            agent_role=profile.role,
+            agent_company=profile.company,
+            language=talk.language or profile.language,
         )
 
     def _hide(self, text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,12 +15,14 @@ from attrs import evolve, field, frozen
 from attrs.validators import and_, max_len, min_len
 
 from elaaoms import redact
-from elaaoms.directory import Directory
+from elaaoms.announcements import Announcements, Verdict
+from elaaoms.directory import Directory, Identified
 from elaaoms.extract.injection import to_the_model
 from elaaoms.fusion import fused
 from elaaoms.greeting import Style, stranger
 from elaaoms.identity import Hints
 from elaaoms.memory import Memory, MemoryStore
+from elaaoms.profiles import AgentProfiles
 from elaaoms.rank import Ranked, rank
 from elaaoms.replica import FOREIGN, NO_HITS, Elsewhere, Hits
 from elaaoms.webhooks import spoken
@@ -29,6 +33,9 @@ MAX_AGENT = 60  # characters of an agent's id (theirs have 32); twice of them le
 FUSED = 20  # memories that are put in order with what was found elsewhere, before the best are told
 NOTHING = "Nothing about that is known from earlier calls."
 NOT_NOW = "Earlier calls cannot be looked up at the moment."
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+
+log = logging.getLogger("elaaoms.recall")
 
 
 @frozen
@@ -95,49 +102,76 @@ class Recall:
         self,
         memories: MemoryStore,
         directory: Directory,
+        announcements: Announcements,
+        profiles: AgentProfiles,
         *,
         elsewhere: Elsewhere | None = None,
         privacy: redact.Policy,
         style: Style,
         override_first_message: bool,
+        override_language: bool,
+        deny_unannounced: bool,
         threshold: float,
         clock: Callable[[], float],
     ) -> None:
         self._memories = memories
         self._directory = directory
         self._elsewhere = elsewhere
+        self._announcements = announcements
+        self._profiles = profiles
         # A caller's memories are told again and again during a call.
         self._hide = lru_cache(maxsize=2048)(lambda text: redact.redact(text, privacy))
         self._style = style
-        self._override = override_first_message
+        self._greets = override_first_message
+        self._speaks = override_language
+        self._denies = deny_unannounced
         self._threshold = threshold
         self._clock = clock
+
+    def forget(self) -> None:
+        """Let go of texts that are held to be told again."""
+        self._hide.cache_clear()
 
     async def initiation(self, request: Initiation) -> dict[str, Any]:
         """The complete `conversation_initiation_client_data` for a call that begins."""
         identified = await self._directory.identify(request.hints)
         if identified is None:
             return self.stranger()
-        prepared = await self._memories.prepared(identified.caller, request.agent)
+        return await self.initiation_of(
+            identified,
+            agent=request.agent,
+            conversation_id=request.conversation_id,
+            call_sid=request.call_sid,
+        )
+
+    async def initiation_of(
+        self, identified: Identified, *, agent: str, conversation_id: str | None, call_sid: str | None
+    ) -> dict[str, Any]:
+        """The same for a caller who is known; the call counts as announced."""
+        self._announcements.announce(identified.caller, conversation_id=conversation_id, call_sid=call_sid)
+        prepared = await self._memories.prepared(identified.caller, agent)
         variables = stranger(self._style)
         if prepared is not None:
             variables |= prepared.variables
             if prepared.expires_at <= self._clock():
                 variables["memory_greeting"] = spoken(self._style.stranger)
-        return self._payload(variables) | {"user_id": identified.caller}
+        language = await self._directory.language(identified.caller) if self._speaks else ""
+        return self._payload(variables, language) | {"user_id": identified.caller}
 
     def stranger(self) -> dict[str, Any]:
         """The same for somebody unknown, and for when anything fails."""
         return self._payload(stranger(self._style))
 
-    def _payload(self, variables: Mapping[str, str | bool]) -> dict[str, Any]:
+    def _payload(self, variables: Mapping[str, str | bool], language: str = "") -> dict[str, Any]:
         payload: dict[str, Any] = {
             "type": "conversation_initiation_client_data",
             "dynamic_variables": dict(variables),
         }
-        if self._override:
-            first = {"first_message": variables["memory_greeting"]}
-            payload["conversation_config_override"] = {"agent": first}
+        agent: dict[str, Any] = {"first_message": variables["memory_greeting"]} if self._greets else {}
+        if _LANGUAGE.fullmatch(language):
+            agent["language"] = language
+        if agent:
+            payload["conversation_config_override"] = {"agent": agent}
         return payload
 
     async def search(self, request: Search) -> dict[str, Any]:
@@ -146,7 +180,7 @@ class Recall:
         everywhere = bool(request.search_all_agents) or not agent
         scope = "all" if everywhere else agent
         identified = await self._directory.identify(request.hints)
-        if identified is None:
+        if identified is None or not self._may_hear(request, identified):
             return answer([], scope)
         limit = request.limit or 5
         known, hits = await asyncio.gather(
@@ -160,6 +194,30 @@ class Recall:
             if found:
                 return answer(found, scope)
         return answer(self._relevant(request.query, known, limit, hits.order), "all")
+
+    def _may_hear(self, request: Search, identified: Identified) -> bool:
+        """Whether a call may hear of a caller: never of another than the platform announced it for.
+
+        An agent counts as reachable from the web when its profile or a finished call says so. Nothing is
+        known of an agent that has only been called by phone, and its lookups are answered.
+        """
+        verdict = self._announcements.verdict(
+            identified.caller, conversation_id=request.conversation_id, call_sid=request.call_sid
+        )
+        if verdict is Verdict.ANNOUNCED:
+            return True
+        agent = request.agent_id or ""
+        if verdict is Verdict.ANOTHER:
+            reason = "client-data announced the call with another caller"
+        elif self._denies and self._profiles.is_on_the_web(agent):
+            reason = (
+                "client-data did not announce the call, and the agent is reachable from the web "
+                '(security.unannounced = "deny")'
+            )
+        else:
+            return True
+        log.warning("a lookup was refused: %s; agent=%s", reason, spoken(agent)[:MAX_AGENT] or "unknown")
+        return False
 
     async def _hits(self, caller: str, query: str, limit: int) -> Hits:
         """What is found elsewhere, if it is found in time."""

@@ -145,12 +145,15 @@ class Conversation:
 
     `turns` keeps every turn of the transcript, so that an index into it is an index into theirs.
     `injected` holds what elaaoms itself brought into the call (dynamic variables, tool results):
-    it comes back with the transcript and is no evidence of anything.
+    it comes back with the transcript and is no evidence of anything. `agent_role` and `agent_company` are
+    not in what arrives: the agent's profile tells them.
     """
 
     conversation_id: str
     agent_id: str = ""
     agent_name: str = ""
+    agent_role: str = ""
+    agent_company: str = ""
     started_at: float = 0.0
     duration_s: float = 0.0
     language: str = ""

@@ -41,7 +41,7 @@ from elaaoms.jobs import Done, Job, Postponed, Schedule, State
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.memory import Category, Memory, Status
 from elaaoms.memory.openmemory import Item, OpenMemory
-from elaaoms.memory.sqlite import _SAVE_MEMORY, SQLiteMemoryStore, _memory_values
+from elaaoms.memory.sqlite import _SAVE_MEMORY, SQLiteMemoryStore, _memory_values, _sealed
 from elaaoms.replica.mirror import Mirror, user_of
 from elaaoms.replica.outbox import Outbox
 
@@ -131,7 +131,7 @@ class Bench:
         await self.outbox.resume(now=self.now)
 
     async def save(self, *memories: Memory) -> None:
-        rows = [_memory_values(memory) for memory in memories]
+        rows = [_sealed(_memory_values(memory), "memories") for memory in memories]
         await self.database.write(lambda tx: tx.executemany(_SAVE_MEMORY, rows).rowcount)
 
     async def sql(self, statement: str, *values: Any) -> None:
@@ -376,7 +376,7 @@ async def test_a_memory_that_comes_and_goes_before_its_turn_is_never_sent(
 
 async def test_an_undone_change_leaves_nothing_behind(bench: Bench) -> None:
     def undone(tx: Any) -> None:
-        tx.execute(_SAVE_MEMORY, _memory_values(a_memory("Lives in Leeds.")))
+        tx.execute(_SAVE_MEMORY, _sealed(_memory_values(a_memory("Lives in Leeds.")), "memories"))
         raise NotFound("undone")
 
     with pytest.raises(NotFound):

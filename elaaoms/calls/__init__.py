@@ -243,6 +243,14 @@ class CallStore(Protocol):
         """The newest transcription that arrived about a call, as in `events`; NotFound."""
         ...
 
+    async def unheard_of(self, conversation_ids: Sequence[str], kind: str) -> frozenset[str]:
+        """Those of the conversations of which no event of this type arrived."""
+        ...
+
+    async def newest(self) -> float | None:
+        """When the latest call began."""
+        ...
+
     async def unrecorded(self, paths: Sequence[str]) -> list[str]:
         """Those of the archived bodies that have no row."""
         ...

@@ -287,6 +287,18 @@ class SQLiteCallStore:
             raise NotFound(f"no transcript of {conversation_id} is archived")
         return max(transcripts, key=lambda event: event["event_timestamp"])
 
+    async def unheard_of(self, conversation_ids: Sequence[str], kind: str) -> frozenset[str]:
+        rows = await self._database.fetch(
+            "SELECT value FROM json_each(?) WHERE NOT EXISTS"
+            " (SELECT 1 FROM events WHERE conversation_id = value AND type = ?)",
+            (json.dumps(list(conversation_ids)), kind),
+        )
+        return frozenset(row["value"] for row in rows)
+
+    async def newest(self) -> float | None:
+        rows = await self._database.fetch("SELECT max(started_at) AS at FROM calls")
+        return rows[0]["at"]  # type: ignore[no-any-return]
+
     async def unrecorded(self, paths: Sequence[str]) -> list[str]:
         rows = await self._database.fetch(
             "SELECT value AS path FROM json_each(:paths) WHERE NOT EXISTS ("

@@ -84,11 +84,20 @@ class Finding:
     text: str
 
 
-async def check(config_path: Path, *, as_json: bool, live: bool = False) -> bool:
+async def check(
+    config_path: Path, *, as_json: bool, live: bool = False, agent_id: str | None = None, fix: bool = False
+) -> bool:
     """Print what stands in the way of running here; False if anything fails. `live` asks the services too."""
     findings = [finding async for finding in _findings(config_path, live)]
     if live and all(finding.subject != "configuration" or finding.status == "ok" for finding in findings):
-        findings += [finding async for finding in _language_models(load(config_path))]
+        from elaaoms.cli.live import examine  # noqa: PLC0415
+
+        config = load(config_path)
+        findings += [finding async for finding in _language_models(config)]
+        findings += [
+            Finding(*found)
+            async for found in examine(config, agent_id, fix=fix, say=lambda line: click.echo(line, err=True))
+        ]
     if as_json:
         rows = [{"status": f.status, "subject": f.subject, "text": f.text} for f in findings]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))

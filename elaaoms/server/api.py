@@ -289,7 +289,10 @@ async def erase_caller(services: Services, request: web.Request, _: bytes) -> we
     if caller is None:
         raise NotFound("there is no such caller")
     done = await services.eraser.erase(caller.caller, actor="admin")
-    return success(request, "erased", dict(done.receipt or {}))
+    if done.receipt is None:
+        data = {"erasure": done.id, "waits_for": done.waits_for, "finished_at": None}
+        return success(request, f"erased here; it goes on when {done.waits_for} can be reached", data)
+    return success(request, "erased", dict(done.receipt))
 
 
 async def list_erasures(services: Services, request: web.Request, _: bytes) -> web.Response:
@@ -462,6 +465,50 @@ async def show_usage(services: Services, request: web.Request, _: bytes) -> web.
         "today": asdict(await services.budget.today()),
     }
     return success(request, f"{days} days", data)
+
+
+@frozen(kw_only=True)
+class Listed:
+    """Conversations that somebody has in hand."""
+
+    conversation_ids: tuple[str, ...] = field(validator=max_len(1000))
+    type: str = TRANSCRIPTION
+
+
+async def unheard_of(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Which of some conversations never arrived here."""
+    listed = strict.structure(_BODIES, parse_json(body), Listed)
+    missing = await services.calls.unheard_of(listed.conversation_ids, listed.type)
+    return success(request, f"{len(missing)} never arrived", {"missing": sorted(missing)})
+
+
+@frozen(kw_only=True)
+class Announced:
+    """A call that the operator's own backend starts: for whom, with which agent, and its ids if they are known."""
+
+    caller: str | None = field(default=None, validator=optional(max_len(256)))
+    user_id: str | None = field(default=None, validator=optional(max_len(256)))
+    agent_id: str | None = field(default=None, validator=optional(max_len(200)))
+    conversation_id: str | None = None
+    call_sid: str | None = None
+
+
+async def initiation(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """What client-data would answer, for sessions that do not ask it: web and outbound calls."""
+    asked = strict.structure(_BODIES, parse_json(body), Announced)
+    named = [text for text in (asked.user_id, asked.caller) if text]
+    if not named:
+        raise Unreadable("expected a caller or a user_id @ $")
+    address = services.directory.address(named[0])
+    if address is None:
+        raise Unreadable(f"not a phone number or user id @ $.{'user_id' if asked.user_id else 'caller'}")
+    answer = await services.recall.initiation_of(
+        Identified(services.directory.key(address), address),
+        agent=asked.agent_id or "",
+        conversation_id=asked.conversation_id,
+        call_sid=asked.call_sid,
+    )
+    return web.json_response(answer)
 
 
 # -- jobs ------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from attrs import frozen
 from elaaoms import __version__, logs
 from elaaoms.archive import Archive
 from elaaoms.audit import AuditTrail
+from elaaoms.backfill import Capture
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls import CallStore
 from elaaoms.config import Config
@@ -97,6 +98,7 @@ class Services:
     audit: AuditTrail
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     replica: Replica | None
+    capture: Capture | None  # None without a key for ElevenLabs' API
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
 
@@ -108,7 +110,10 @@ Fallback: TypeAlias = Callable[[Services], web.Response]
 
 @frozen
 class Route:
-    """One route: `limit` is the largest body in bytes, `fallback` the answer when anything fails inside."""
+    """One route: `limit` is the largest body in bytes, `fallback` the answer when anything fails inside.
+
+    A handler that `streams` reads the body itself.
+    """
 
     method: str
     path: str
@@ -116,6 +121,7 @@ class Route:
     auth: Auth
     limit: int = 0
     fallback: Fallback | None = None
+    streams: bool = False
 
 
 ROUTE = web.RequestKey("route", Route)
@@ -131,6 +137,8 @@ async def serve(services: Services, route: Route, request: web.Request) -> web.S
         return await route.handler(services, request, b"")
     if route.auth is Auth.ADMIN:
         _admit(request, services.admin_token)
+    if route.streams:
+        return await route.handler(services, request, b"")
     verifier = None
     if route.auth is Auth.TOOL:
         if SIGNATURE in request.headers and not _presents(request, services.tool_token):
