@@ -15,6 +15,8 @@ from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.numerals import within
 from elaaoms.extract.spoken import codes, emails, spelled
 from elaaoms.memory import Category, Fact
+from elaaoms.numerals import MONTHS as _MONTH
+from elaaoms.numerals import WEEKDAYS as _DAY
 from elaaoms.webhooks import Conversation, Turn
 
 SIMILAR = 0.88  # of a quote's letters must agree where speech recognition or a model respelled a word
@@ -84,19 +86,6 @@ _CAPITALISED = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w'’-]*[^\W\d_
 _NUMBER = re.compile(r"\d+(?:[.,]\d{3})*(?:[.,]\d+)?")
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 
-_MONTHS = (
-    "january januar enero janvier|february februar febrero février|march märz marzo mars|april april abril avril|"
-    "may mai mayo mai|june juni junio juin|july juli julio juillet|august august agosto août|"
-    "september september septiembre septembre|october oktober octubre octobre|november november noviembre novembre|"
-    "december dezember diciembre décembre"
-)
-_DAYS = (
-    "monday montag lunes lundi|tuesday dienstag martes mardi|wednesday mittwoch miércoles mercredi|"
-    "thursday donnerstag jueves jeudi|friday freitag viernes vendredi|saturday samstag sonnabend sábado samedi|"
-    "sunday sonntag domingo dimanche"
-)
-_MONTH = {word: number for number, words in enumerate(_MONTHS.split("|"), 1) for word in words.split()}
-_DAY = {word: number for number, words in enumerate(_DAYS.split("|")) for word in words.split()}
 # Days from the call that these words can mean, from and to.
 _AWAY = (
     (0, 0, r"\b(?:today|tonight|this (?:morning|afternoon|evening)|(?:hours?|minutes?) ago|just now|heute|stunden?|hoy|esta (?:tarde|noche)|"
