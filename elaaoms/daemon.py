@@ -154,10 +154,7 @@ async def _compose(
         queue,
         directory,
         extractor,
-        policy=Policy(
-            duplicate_threshold=config.memory.duplicate_threshold,
-            share_importance=config.memory.share_importance,
-        ),
+        policy=policy_of(config),
         privacy=privacy,
         style=style,
         clock=clock,
@@ -194,6 +191,14 @@ async def _compose(
         recall=recall,
         clock=clock,
         fatal=fail,
+    )
+
+
+def policy_of(config: Config) -> Policy:
+    """When two statements are one memory, and which memories every agent may use."""
+    return Policy(
+        duplicate_threshold=config.memory.duplicate_threshold,
+        share_importance=config.memory.share_importance,
     )
 
 
