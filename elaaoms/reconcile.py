@@ -15,7 +15,7 @@ from typing import TypeAlias, assert_never
 from attrs import evolve, frozen
 
 from elaaoms.memory import Fact, Heard, Memory, Relation, Revision, Status
-from elaaoms.same import Similarity, Verdict, Veto, covers, judge, lexical, likeness, veto
+from elaaoms.same import Similarity, Verdict, Veto, covers, judge, kinship, lexical, likeness, veto
 from elaaoms.words import stems
 
 DUPLICATE_THRESHOLD = 0.85  # likeness that nominates two texts as the same
@@ -42,8 +42,8 @@ _MENTIONED = "mentioned"  # the value of an order that was only spoken about
 
 
 # Vetoes that leave open what both texts are about: one of its values changed, or it is denied or excluded.
-_OPPOSING = frozenset({Veto.NEGATION, Veto.CONTRAST})
-_CHANGED = _OPPOSING | {Veto.VALUE, Veto.NAME}
+_OPPOSING = frozenset({Veto.NEGATION, Veto.OPPOSITE})
+_CHANGED = _OPPOSING | {Veto.VALUE, Veto.NAME, Veto.CONTRAST}
 
 
 @frozen
@@ -217,7 +217,8 @@ def _alike(fact: Fact, memories: Sequence[Memory], policy: Policy) -> Iterator[_
         if memory.category is not fact.category:
             continue
         like = likeness(memory.content, fact.content, policy.similarity)
-        if like >= policy.duplicate_threshold - UPDATE_MARGIN:
+        near = max(like, kinship(memory.content, fact.content))
+        if near >= policy.duplicate_threshold - UPDATE_MARGIN:
             yield _Near(memory, like, judge(memory.content, fact.content, policy.similarity))
 
 

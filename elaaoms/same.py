@@ -23,6 +23,7 @@ from elaaoms.senses import (
     DENIALS,
     DENIES_NEXT,
     DIRECTIONS,
+    OPPOSITES,
     PENDING,
     STRICT,
     contrasts,
@@ -35,6 +36,7 @@ Similarity: TypeAlias = Callable[[str, str], float]
 """How alike two texts (or two words) are, up to 1; deterministic, so that learning again gives the same."""
 
 COUNTERPART = 0.8  # the likeness from which one word stands for another
+_IDENTIFYING = 3  # digits, from which a bare number is a thing's own and not a count
 UNSAID = 1 / 3  # the share of a new statement's words that the known one may lack
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -62,6 +64,7 @@ class Veto(StrEnum):
     PERSON = "person"
     NEGATION = "negation"
     PENDING = "pending"  # wished or planned, against done
+    OPPOSITE = "opposite"  # both cannot be true
     CONTRAST = "contrast"
     LANGUAGE = "language"  # one whose words for no are not known here
     WORDS = "words"  # too much that is new, or one word in the place of another
@@ -166,16 +169,20 @@ def likeness(known: str, new: str, similarity: Similarity) -> float:
     return max(lexical(known, new), similarity(statement(known).said.text, statement(new).said.text))
 
 
+def kinship(known: str, new: str) -> float:
+    """The share of common words of two statements but for values, names and what excludes each other."""
+    ours, theirs = ({stem for _, stem in words} for words in _rest(statement(known), statement(new)))
+    return len(ours & theirs) / len(ours | theirs) if ours | theirs else 0.0
+
+
 def judge(known: str, new: str, similarity: Similarity) -> Verdict:
     """What stands against merging a new statement with a known one that it is like."""
     old, fresh = statement(known), statement(new)
     differs = _differs(old, fresh)
     if differs is None:
         return Verdict(_unsaid(old.words, fresh.words, similarity) or _unread(old, fresh))
-    apart = {word for word, _ in (*old.words, *fresh.words) if word in contrasts() or word in people()}
-    apart |= {*old.names, *fresh.names}
-    ours, theirs = (tuple(word for word in side.words if word[0] not in apart) for side in (old, fresh))
-    return Verdict(differs, about=_unsaid(ours, theirs, similarity) is None)
+    about = not _identify(old.said, fresh.said) and _unsaid(*_rest(old, fresh), similarity) is None
+    return Verdict(differs, about=about)
 
 
 def veto(known: str, new: str) -> Veto | None:
@@ -198,7 +205,7 @@ def covers(new: str, known: str) -> bool:
 def _differs(old: Statement, new: Statement) -> Veto | None:
     if _other_values(old, new):
         return Veto.VALUE
-    ours, theirs = set(old.names) - set(new.every), set(new.names) - set(old.every)
+    ours, theirs = {*old.names} - {*new.every, *new.names}, {*new.names} - {*old.every, *old.names}
     if ours and theirs:
         return Veto.NAME
     common = set(old.names) & set(new.names)
@@ -210,8 +217,9 @@ def _differs(old: Statement, new: Statement) -> Veto | None:
         return Veto.NEGATION
     if old.pending != new.pending:
         return Veto.PENDING
-    if any(_excludes(places, new.classes.get(name, ())) for name, places in old.classes.items()):
-        return Veto.CONTRAST
+    excluded = _excluded(old, new)
+    if excluded:
+        return Veto.CONTRAST if excluded.isdisjoint(OPPOSITES) else Veto.OPPOSITE
     if any(old.classes.get(name) != new.classes.get(name) for name in STRICT):
         return Veto.CONTRAST
     if any((place, 1 - way) in new.ways and (place, way) not in new.ways for place, way in old.ways):
@@ -243,10 +251,36 @@ def _excludes(ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
     return bool(set(ours) - set(theirs)) and bool(set(theirs) - set(ours))
 
 
+def _excluded(old: Statement, new: Statement) -> set[str]:
+    """The closed lists of which the two name different things."""
+    return {name for name, places in old.classes.items() if _excludes(places, new.classes.get(name, places))}
+
+
 def _denies_other(old: Statement, new: Statement) -> bool:
     """Breakfast but no lunch, against lunch but no breakfast."""
     swapped = (old.denied - new.denied) & set(new.every), (new.denied - old.denied) & set(old.every)
     return all(swapped)
+
+
+def _rest(old: Statement, new: Statement) -> tuple[_Words, _Words]:
+    """The words of both without names and without what excludes each other."""
+    excluded = _excluded(old, new)
+    apart = {*old.names, *new.names}
+
+    def rest(words: _Words) -> _Words:
+        return tuple(
+            (word, stem)
+            for word, stem in words
+            if word not in apart and not any(name in excluded for name, _ in contrasts().get(word, ()))
+        )
+
+    return rest(old.words), rest(new.words)
+
+
+def _identify(ours: Quantities, theirs: Quantities) -> bool:
+    """Whether two statements speak of things with a number or code each of their own, as orders have."""
+    numbers = set(ours.numbers) ^ set(theirs.numbers)
+    return any(len(number) >= _IDENTIFYING for number in numbers) or ours.letters != theirs.letters
 
 
 def _unread(old: Statement, new: Statement) -> Veto | None:

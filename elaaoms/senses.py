@@ -200,6 +200,10 @@ DENIAL_PHRASES = (
 DENIES_NEXT = frozenset("no not without kein keine keinen ohne sin sans nicht".split())
 
 
+# Classes of which two cannot be true at once; who is allergic to nuts may be to eggs as well.
+OPPOSITES = frozenset(
+    "advice direction door feeling how_often level manner outcome seat sex state tense trend".split()
+)
 # A class of which also one that is only missing makes another statement: half the invoice, and the invoice.
 STRICT = frozenset({"quantity"})
 # What is wished, asked, planned, supposed or still to come: another matter than what is or was.

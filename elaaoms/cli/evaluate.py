@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from elaaoms.cli.base import awaits, config_option, json_option
+from elaaoms.cli.base import awaits, config_option, json_option, stated
 from elaaoms.cli.desk import settings
 from elaaoms.errors import ElaaomsError
 
@@ -73,8 +73,9 @@ def duplicates(config_path: Path, as_json: bool, split: str | None, file: Path |
     from elaaoms.evaluation import duplicate_pairs  # noqa: PLC0415
     from elaaoms.evaluation import duplicates as evaluation  # noqa: PLC0415
 
-    policy = daemon.policy_of(settings(config_path))
-    pairs = evaluation.read(duplicate_pairs() if file is None else _lines(file))
+    with stated():
+        policy = daemon.policy_of(settings(config_path))
+        pairs = evaluation.read(duplicate_pairs() if file is None else _lines(file))
     pairs = [pair for pair in pairs if split is None or pair.split == split]
     tally = evaluation.measure(pairs, evaluation.reconciled(policy))
     if as_json:
