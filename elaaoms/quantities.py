@@ -35,6 +35,7 @@ class Quantities:
     rest: str
 
 
+@lru_cache(maxsize=8192)
 def quantities(text: str) -> Quantities:
     """The values of a statement in English, German, Spanish or French; digits are read in any script."""
     return _Reader(_figures(_PRIVATE.sub(" ", fold(text)[0]))).read()
@@ -244,7 +245,10 @@ class _Reader:
         self._days: list[date] = []
 
     def read(self) -> Quantities:
+        figures = any(map(str.isdigit, self._text))
         for pattern, take in _FORMS:
+            if not figures and take not in _WITHOUT_FIGURES:
+                continue
             self._text = pattern.sub(partial(take, self), self._text)
         implied = {f"weekday:{day.weekday()}" for day in self._days}
         order = [_place(mark) for mark in _MARK.findall(self._text)]
@@ -386,6 +390,7 @@ _IN_YEAR = rf"(?:,? (?:de |del )?(?P<year>{_YEAR}))?"
 _BEFORE_MONTH = "in of by last since early late next from until for en fin".split()
 _A_MONTH = "".join(rf"(?<=\b{word} )|" for word in _BEFORE_MONTH) + r"\b(?!may|mar|mars|sept?\b|jan\b|dec\b)"
 _ENDS = r"(?=\s*(?:$|[.,;!?](?!\d)|on\b|in the\b|every\b|tomorrow\b|today\b))"
+_WITHOUT_FIGURES = (_Reader.address, _Reader.month, _Reader.weekday, _Reader.noon)
 _HOUR, _MINUTE = r"(?P<hour>\d{1,2})", r"(?P<minute>\d{2})"
 _START = r"(?<![\d:.,])"
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[_Reader, re.Match[str]], str]], ...] = tuple(

@@ -15,7 +15,7 @@ from typing import TypeAlias, assert_never
 from attrs import evolve, frozen
 
 from elaaoms.memory import Fact, Heard, Memory, Relation, Revision, Status
-from elaaoms.same import Similarity, Verdict, Veto, covers, judge, kinship, lexical, likeness, veto
+from elaaoms.same import Similarity, Verdict, Veto, covers, judge, kinship, lexical, likeness, touch, veto
 from elaaoms.words import stems
 
 DUPLICATE_THRESHOLD = 0.85  # likeness that nominates two texts as the same
@@ -214,7 +214,7 @@ class _Near:
 def _alike(fact: Fact, memories: Sequence[Memory], policy: Policy) -> Iterator[_Near]:
     """The memories that a fact may repeat or change, by their likeness alone."""
     for memory in memories:
-        if memory.category is not fact.category:
+        if memory.category is not fact.category or not touch(memory.content, fact.content):
             continue
         like = likeness(memory.content, fact.content, policy.similarity)
         near = max(like, kinship(memory.content, fact.content))

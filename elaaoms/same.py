@@ -23,6 +23,7 @@ from elaaoms.senses import (
     DENIALS,
     DENIES_NEXT,
     DIRECTIONS,
+    LIGHT,
     OPPOSITES,
     PENDING,
     STRICT,
@@ -37,7 +38,6 @@ Similarity: TypeAlias = Callable[[str, str], float]
 
 COUNTERPART = 0.8  # the likeness from which one word stands for another
 _IDENTIFYING = 3  # digits, from which a bare number is a thing's own and not a count
-UNSAID = 1 / 3  # the share of a new statement's words that the known one may lack
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _CAPITAL = re.compile(r"(?<![.!?:]\s)(?<!^)(?<![\w'’-])[A-ZÀ-ÖØ-Þ][\w'’-]*[^\W\d_]")
@@ -49,9 +49,13 @@ _CALLER = frozenset(
     """caller callers caller's customer customers client anrufer anrufers anruferin kunde kundin cliente clienta persona
     appelant appelante""".split()
 )
+_WITHOUT_WEIGHT = _CALLER | DENIALS | LIGHT
 _OPPOSING = ("un", "in", "im", "dis", "non", "des", "de", "mis")
 
 
+_EVERYWHERE = frozenset(
+    "the and has for his her she was with that die der das und hat les des une los las que".split()
+)
 _READ = frozenset({"en", "de", "es", "fr", UNSURE})
 _NONE: frozenset[str] = frozenset()
 
@@ -67,7 +71,7 @@ class Veto(StrEnum):
     OPPOSITE = "opposite"  # both cannot be true
     CONTRAST = "contrast"
     LANGUAGE = "language"  # one whose words for no are not known here
-    WORDS = "words"  # too much that is new, or one word in the place of another
+    WORDS = "words"  # something new is said, or one thing in the place of another
 
 
 @frozen
@@ -83,14 +87,15 @@ class Verdict:
 class Statement:
     """A statement taken apart for comparing.
 
-    `words` are (folded word, stem) of all that carries meaning and is no value; `every` is all words as
-    they stand. `classes` are the things named of each closed list, `people` those who are, in the order of
-    saying. `denied` are words behind a no, `ways` those behind "to" (1) and "from" (0). `pending` is what
-    is wished or planned.
+    `words` are (folded word, stem) of all that carries meaning and is no value; `tokens` are their stems
+    and all values, `every` is all words as they stand. `classes` are the things named of each closed list,
+    `people` those who are, in the order of saying. `denied` are words behind a no, `ways` those behind "to"
+    (1) and "from" (0). `pending` is what is wished or planned.
     """
 
     said: Quantities
     words: _Words
+    tokens: frozenset[str]
     every: tuple[str, ...]
     names: tuple[str, ...]
     denies: bool
@@ -103,22 +108,18 @@ class Statement:
 
 
 @lru_cache(maxsize=8192)
-def statement(text: str) -> Statement:
-    """Take a text apart."""
+def statement(text: str, language: str) -> Statement:
+    """Take a text in a language apart."""
     said = quantities(text)
-    language = language_of(text)
     left = [fold(word)[0] for word in _WORD.findall(said.rest)]
     remaining = set(left)
     kept: list[tuple[str, str]] = []
-    for original in _WORD.findall(text):
-        word = fold(original)[0].removesuffix("'s")
-        if (
-            (word not in remaining and fold(original)[0] not in remaining)
-            or word in _CALLER
-            or word in DENIALS
-        ):
-            continue
-        kept.extend((word, fold(stem)[0]) for stem in terms(original, language))
+    for whole in _WORD.findall(text):
+        for original in (whole,) if fold(whole)[0] in senses() else whole.split("-"):
+            word = fold(original)[0].removesuffix("'s")
+            if remaining.isdisjoint((word, fold(original)[0], fold(whole)[0])) or word in _WITHOUT_WEIGHT:
+                continue
+            kept.extend((word, fold(stem)[0]) for stem in terms(original, language))
     classes: dict[str, list[int]] = {}
     for word in left:
         for part in (word, *word.split("-")) if "-" in word else (word,):
@@ -128,6 +129,7 @@ def statement(text: str) -> Statement:
     return Statement(
         said=said,
         words=tuple(dict.fromkeys(kept)),
+        tokens=frozenset((*(stem for _, stem in kept), *said.numbers, *said.values)),
         every=tuple(left),
         names=_names(text, language, said),
         denies=not DENIALS.isdisjoint(left) or any(f" {phrase} " in joined for phrase in DENIAL_PHRASES),
@@ -156,43 +158,68 @@ def _names(text: str, language: str, said: Quantities) -> tuple[str, ...]:
     )
 
 
+_language = lru_cache(maxsize=8192)(language_of)
+
+
+def _pair(one: str, other: str) -> tuple[Statement, Statement]:
+    """Both taken apart in the language that they are in together; alone, a short one is easily mistaken."""
+    language, second = _language(one), _language(other)
+    if language != second:
+        language = language_of(f"{one} {other}")
+    return statement(one, language), statement(other, language)
+
+
 def lexical(one: str, other: str) -> float:
     """The share of their words that two texts have in common; the nominator where there is no better one."""
-    first, second = statement(one), statement(other)
-    ours = {stem for _, stem in first.words} | {*first.said.numbers, *first.said.values}
-    theirs = {stem for _, stem in second.words} | {*second.said.numbers, *second.said.values}
-    return len(ours & theirs) / len(ours | theirs) if ours | theirs else 0.0
+    first, second = _pair(one, other)
+    either = first.tokens | second.tokens
+    return len(first.tokens & second.tokens) / len(either) if either else 0.0
 
 
 def likeness(known: str, new: str, similarity: Similarity) -> float:
     """How alike two statements are, however they write their numbers."""
-    return max(lexical(known, new), similarity(statement(known).said.text, statement(new).said.text))
+    return max(lexical(known, new), similarity(quantities(known).text, quantities(new).text))
 
 
 def kinship(known: str, new: str) -> float:
     """The share of common words of two statements but for values, names and what excludes each other."""
-    ours, theirs = ({stem for _, stem in words} for words in _rest(statement(known), statement(new)))
+    old, fresh = _pair(known, new)
+    if 4 * len(old.tokens & fresh.tokens) < len(old.tokens | fresh.tokens):
+        return 0.0  # not even a quarter of all is common
+    ours, theirs = ({stem for _, stem in words} for words in _rest(old, fresh))
     return len(ours & theirs) / len(ours | theirs) if ours | theirs else 0.0
+
+
+def touch(one: str, other: str) -> bool:
+    """Whether two texts have the beginning of a word or a figure in common: a quick look before a close one."""
+    return not _beginnings(one).isdisjoint(_beginnings(other))
+
+
+@lru_cache(maxsize=8192)
+def _beginnings(text: str) -> frozenset[str]:
+    found = (word[:4] for word in re.findall(r"\w{3,}|\d", text.casefold()) if word not in _CALLER)
+    return frozenset(found) - _EVERYWHERE or frozenset({text.casefold()[:1]})
 
 
 def judge(known: str, new: str, similarity: Similarity) -> Verdict:
     """What stands against merging a new statement with a known one that it is like."""
-    old, fresh = statement(known), statement(new)
+    old, fresh = _pair(known, new)
     differs = _differs(old, fresh)
     if differs is None:
-        return Verdict(_unsaid(old.words, fresh.words, similarity) or _unread(old, fresh))
+        coded = tuple((letters, letters) for letters in old.said.letters)  # "XYZ 789" is also said "xyz 789"
+        return Verdict(_unsaid((*old.words, *coded), fresh.words, similarity) or _unread(old, fresh))
     about = not _identify(old.said, fresh.said) and _unsaid(*_rest(old, fresh), similarity) is None
     return Verdict(differs, about=about)
 
 
 def veto(known: str, new: str) -> Veto | None:
     """What stands against two statements being the same whatever their words are: a value, a name, a person, a no."""
-    return _differs(statement(known), statement(new))
+    return _differs(*_pair(known, new))
 
 
 def covers(new: str, known: str) -> bool:
     """Whether a new text keeps every number, date, name and person of the known one and denies what it denies."""
-    fresh, old = statement(new), statement(known)
+    fresh, old = _pair(new, known)
     return (
         set(old.said.values) <= set(fresh.said.values)
         and set(old.said.numbers) <= set(fresh.said.numbers)
@@ -285,12 +312,11 @@ def _identify(ours: Quantities, theirs: Quantities) -> bool:
 
 def _unread(old: Statement, new: Statement) -> Veto | None:
     """In a language whose words for no are not known, only the very same words are the same."""
-    unread = {old.language, new.language}.isdisjoint(_READ)
-    return Veto.LANGUAGE if unread and sorted(old.every) != sorted(new.every) else None
+    return Veto.LANGUAGE if old.language not in _READ and sorted(old.every) != sorted(new.every) else None
 
 
 def _unsaid(old: _Words, new: _Words, similarity: Similarity) -> Veto | None:
-    """Whether the new words say too much that the known ones do not, or one thing in the place of another."""
+    """Whether the new words say anything that the known ones do not; what they leave out is kept anyway."""
     shared = {stem for _, stem in old} & {stem for _, stem in new}
     ours = [word for word, stem in old if stem not in shared]
     theirs = [word for word, stem in new if stem not in shared]
@@ -298,9 +324,7 @@ def _unsaid(old: _Words, new: _Words, similarity: Similarity) -> Veto | None:
     dropped = [word for word in ours if not any(_stand(word, other, similarity) for other in theirs)]
     if len(lacking) == len(dropped) == 1 and _opposed(lacking[0], dropped[0]):
         return Veto.NEGATION
-    if (lacking and dropped) or len(lacking) > UNSAID * len(new):
-        return Veto.WORDS
-    return None
+    return Veto.WORDS if lacking else None
 
 
 def _stand(one: str, other: str, similarity: Similarity) -> bool:

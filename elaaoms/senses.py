@@ -196,6 +196,14 @@ DENIAL_PHRASES = (
     "no longer", "used to", "any more", "turned down", "gave up", "out of", "instead of", "opted out", "nicht mehr",
     "ya no", "ne plus", "dejo de", "dio de baja",
 )  # fmt: skip
+# Words that add nothing to what is said: who tells it, how surely, and little words that stop lists leave out.
+LIGHT = frozenset(
+    """say says said saying told tells tell mentioned mentions reported reports states stated according really very
+    quite just simply please actually currently presently now still already again kindly own every each by near beside
+    sagt sagte laut wirklich sehr gerade derzeit aktuell jetzt noch schon beim ins zurzeit momentan jede jeden jedes
+    dice dijo dicho realmente actualmente ahora todavia aun ya cada dit disait vraiment actuellement maintenant encore
+    deja chaque on qu'on""".split()
+)
 # Denials that speak of the word that follows, and are told from it.
 DENIES_NEXT = frozenset("no not without kein keine keinen ohne sin sans nicht".split())
 
