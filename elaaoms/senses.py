@@ -38,11 +38,12 @@ speed: early|earlier|fruh|fruher|temprano|tot
 order: before|vor|antes|avant after|nach|despues|apres
 amount: more|mehr|mas less|fewer|weniger|menos|moins
 bound: over|above|uber|mehr under|below|unter
-direction: up|increased|rose|raised|higher|gestiegen|erhoht|subio|aumento|augmente|hausse
-    down|decreased|fell|lowered|lower|dropped|gesunken|gesenkt|bajo|disminuyo|baisse|diminue
+direction: up|increase|increased|raise|rose|raised|higher|gestiegen|erhoht|subio|aumento|augmente|hausse
+    down|decrease|decreased|reduce|reduced|cut|fell|lowered|lower|dropped|gesunken|gesenkt|bajo|disminuyo|baisse|diminue
 level: high|hoch|alto|alta|haut|eleve low|niedrig|bajo|baja|bas
-size: small|klein|kleine|kleines|pequeno|pequena|petit|petite medium large|big|gross|grosse|grosses|grande|grand
-length: long|lang|largo|larga short|kurz|corto|corta|court|courte
+size: small|smaller|smallest|tiny|klein|kleine|kleines|pequeno|pequena|petit|petite medium
+    large|larger|largest|big|bigger|biggest|huge|gross|grosse|grosses|grande|grand
+length: long|longer|lang|largo|larga short|shorter|kurz|corto|corta|court|courte
 width: wide|narrow|tight|loose
 compass: north|northern|norden|norte|nord south|southern|suden|sur|sud east|eastern|osten|este|est
     west|western|westen|oeste|ouest
@@ -65,7 +66,7 @@ drink: tea|tee coffee|kaffee|cafe milk|milch|leche|lait juice|saft|zumo|jus wate
 water: still|stilles sparkling|fizzy
 diet: vegan vegetarian|vegetarisch|vegetariano|vegetariana|vegetarien|vegetarienne kosher|koscher halal
     gluten-free|glutenfrei pescatarian
-allergen: nuts|nut|nusse|nuss|nueces|noix|peanut|peanuts|erdnusse|cacahuetes hazelnuts|walnuts
+allergen: nuts|nut|nusse|nuss|nueces|noix peanut|peanuts|erdnusse|cacahuetes hazelnuts|walnuts
     eggs|egg|eier|huevos|huevo|oeufs shellfish|seafood|marisco|mariscos fish|fisch|pescado|poisson
     dairy|lactose|laktose|lactosa gluten|wheat|weizen penicillin|penizillin|penicilina|penicilline pollen latex
     wasps|bees|bee feathers|feather dust soy|soja aspirin ibuprofen
@@ -110,7 +111,8 @@ fate: damaged|beschadigt|danado|endommage lost|verloren|perdido|perdu stolen|ges
     broken|kaputt|roto|casse cracked dirty|filthy|schmutzig|sucio|sucia|sale
     clean|sauber|limpio|limpia|propre|spotless
 trade: bought|buy|buys|purchased|gekauft|compro|achete sold|sell|sells|verkauft|vendio|vendu
-    rented|rent|rents|hired|gemietet|alquilo|loue borrowed|lent returned|return|zuruckgegeben|devolvio
+    rented|rent|rents|hired|gemietet|alquilo|loue borrowed|borrow lent|lend|loaned
+    returned|return|zuruckgegeben|devolvio
 door: open|opens|opened|offen|geoffnet|abierto|abierta|ouvert|ouverte
     closed|close|closes|shut|geschlossen|cerrado|cerrada|ferme|fermee
 outcome:
@@ -129,10 +131,42 @@ manner: friendly|helpful|kind|polite|freundlich|hilfsbereit|amable|aimable|court
     unfriendly|rude|useless|impolite|unhelpful|unfreundlich|unhoflich|grosero|grosera|desagreable|impoli
 advice: recommends|recommend|recommended|empfiehlt|recomienda|recommande
     warns|warn|warned|warnt|advierte|deconseille
-how_often: always|immer|siempre|toujours often|oft|haufig|souvent sometimes|manchmal|parfois
-    never|nie|niemals|nunca|jamais rarely|selten|raramente|rarement
-tense: lives|works|owns|drives|smokes|plays|wohnt|arbeitet|vive|trabaja|habite|travaille
-    lived|worked|owned|drove|smoked|played|wohnte|arbeitete|vivia|vivio|trabajaba|trabajo|habitait|travaillait
+how_often: always|immer|siempre|toujours often|frequently|regularly|usually|oft|haufig|souvent
+    sometimes|occasionally|manchmal|parfois never|nie|niemals|nunca|jamais rarely|selten|raramente|rarement
+dwelling: lives|living|wohnt|vive|habite lived|wohnte|vivia|vivio|habitait
+job: works|working|arbeitet|trabaja|travaille worked|arbeitete|trabajaba|trabajo|travaillait
+owning: owns owned
+driving: drives drove
+smoking: smokes smoked
+playing: plays played
+youth: younger|young|junger|jung|joven|jeune older|old|alter|alt|mayor|age|vieux|vieja|viejo
+cost: expensive|costly|teuer|caro|cara|cher|chere
+    cheap|cheaper|affordable|economical|billig|gunstig|barato|barata|bon-marche
+pace: fast|faster|quick|quickly|quicker|rapid|schnell|rapido|rapide slow|slowly|slower|langsam|lento|lent
+strength: strong|stronger|stark weak|weaker|schwach
+severity: severe|serious|seriously|badly mild|slight|slightly
+ease: easy|easier|simple|leicht|einfach|facil|facile hard|harder|difficult|schwer|schwierig|dificil|difficile
+weight: heavy|heavier light|lighter
+thickness: thick|dick thin|dunn
+brightness: dark|dunkel|oscuro|sombre bright|hell|claro|clair
+noise: loud|noisy|laut|ruidoso|bruyant quiet|silent|ruhig|leise|tranquilo|tranquila|calme
+wet: wet|nass dry|trocken
+full: full|voll|lleno|plein empty|leer|vacio|vide
+permission: allow|allows|allowed|permits|permitted|erlaubt|permite|autorise
+    forbids|forbidden|prohibits|prohibited|restricts|restrict|verbietet|verboten|prohibe|interdit
+begin_end: start|starts|started|begin|begins|began|beginnt|empieza|commence
+    end|ends|ended|finish|finishes|finished|endet|acaba|termina|finit
+add_remove: add|added|hinzufugen remove|removed|delete|deleted|entfernen
+hand_over: sent|send|sends|sending received|receive|receives
+money_at: deposit|deposited withdraw|withdrew|withdrawal
+where: home|zuhause|casa|maison work|workplace|office|buro school|schule|escuela|ecole
+ends_of: front|vorne|delante|devant back|rear|hinten|detras|derriere
+inside: inside|indoors|indoor|innen|drinnen|dentro outside|outdoors|outdoor|aussen|draussen|fuera|dehors
+marital: married|verheiratet|casado|casada|marie|mariee divorced|geschieden|divorciado|divorciada|divorce
+    single|ledig|soltero|soltera|celibataire widowed|widow|widower|verwitwet|viudo|viuda|veuf|veuve
+employed: employed unemployed|jobless retired student|pupil teacher
+sobriety: drunk sober
+result: victory|win defeat|loss
 quantity: all|alle|todos|tous|toutes some|einige|algunos|quelques both|beide|ambos half|halfte|halb|mitad|moitie
     third|drittel|tercio|tiers quarter|viertel|cuarto|quart
 money_flow: owes|owe|debt|schuldet|debe|doit paid|pays|pay|zahlt|bezahlt|pago|pagado|paye
@@ -167,17 +201,16 @@ parcel|package|parcels|packet|paket|paquete|colis|shipment
 moved|relocated|moving|relocating|gezogen|umgezogen|mudo|demenage
 want|wants|wanted|wish|wishes|like|asked|asks|requested|requests|rather|prefers|prefer|mochte|wunscht|bat|lieber|zieht|pidio|quiere|prefiere|souhaite|veut|demande|prefere|looking
 reserve|book|reservation|booking complained|complains|complaint|complaining|complaints
-works|work|working|job|funktioniert|funciona|marche|fonctionne
+works|working|funktioniert|funciona|marche|fonctionne
 need|needs|requires|require|needed|required|braucht|necesita
 called|named|name|call|heisst|namens|llama|llamada|llamado|s'appelle|appelle|nommee|nomme
 purchase|bought|buy|purchased|purchases afraid|scared|terrified|frightened|fears
 contacted|contact|reached|kontaktiert|kontaktieren|contacten|contacte|contacter|escriban
-allergic|allergy|allergies|allergisch|allergie|nussallergie|alergica|alergico|alergia|allergique
+allergic|allergy|allergies|allergisch|allergie|alergica|alergico|alergia|allergique
 send|sent|posted|mailed study|studying|learning|learn|learns|studies
-lives|live|living|resident|resides|flat|apartment|wohnt|vive|habite own|owns|has|have|had|got
+lives|live|living|resident|resides|wohnt|vive|habite own|owns|has|have|had|got
 faulty|defective|broken cost|costs|price|priced wait|waits|waited|waiting|wartete|espero|attendu
-start|starts|begin|begins|beginnt|empieza|commence end|ends|expires|finish|finishes|endet|acaba|finit
-charged|billed|charge double-charged|twice trip|travelling|traveling|travel|travels|journey|visit weekend|weekends
+charged|billed|charge trip|travelling|traveling|travel|travels|journey|visit weekend|weekends
 """
 # Words that say no or end something, alone.
 DENIALS = frozenset(
@@ -210,7 +243,8 @@ DENIES_NEXT = frozenset("no not without kein keine keinen ohne sin sans nicht".s
 
 # Classes of which two cannot be true at once; who is allergic to nuts may be to eggs as well.
 OPPOSITES = frozenset(
-    "advice direction door feeling how_often level manner outcome seat sex state tense trend".split()
+    "advice brightness cost direction door dwelling feeling how_often job level manner marital noise outcome owning"
+    " pace permission seat severity sex smoking state trend".split()
 )
 # A class of which also one that is only missing makes another statement: half the invoice, and the invoice.
 STRICT = frozenset({"quantity"})
@@ -219,7 +253,8 @@ PENDING = frozenset(
     """want wants wanted wanting wish wishes asked asks asking ask requested requests request rather prefers prefer
     shall might may maybe perhaps probably possibly could should would will like need needs needed requires require
     required looking hopes hope hoping plans plan planning planned intends intend considering considers considered
-    thinking thinks think going interested due expects expected promised promise believes supposed saving wonders
+    thinking thinks think trying tries tried try attempts going interested due
+    expects expected promised promise believes supposed saving wonders
     mochte wunscht bat lieber zieht will wird werden plant uberlegt soll braucht vielleicht interessiert hofft
     fragte pidio quiere prefiere necesita piensa planea quizas va pregunto espera souhaite veut demande prefere
     pense envisage besoin va peut-etre espere""".split()
