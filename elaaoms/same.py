@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -174,6 +174,20 @@ def lexical(one: str, other: str) -> float:
     first, second = _pair(one, other)
     either = first.tokens | second.tokens
     return len(first.tokens & second.tokens) / len(either) if either else 0.0
+
+
+class _Vector(Protocol):
+    def __matmul__(self, other: Any, /) -> Any: ...
+
+
+def by_meaning(encode: Callable[[str], _Vector]) -> Similarity:
+    """The cosine of what an encoder makes of two texts: unit vectors, each made once while it is in use."""
+    encoded = lru_cache(maxsize=8192)(encode)
+
+    def similarity(one: str, other: str) -> float:
+        return float(encoded(one) @ encoded(other))
+
+    return similarity
 
 
 def likeness(known: str, new: str, similarity: Similarity) -> float:

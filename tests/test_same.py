@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from operator import mul
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elaaoms.quantities import quantities
-from elaaoms.same import Veto, covers, judge, lexical, likeness, veto
+from elaaoms.same import Veto, by_meaning, covers, judge, lexical, likeness, veto
 
 
 def same(known: str, new: str) -> bool:
@@ -164,6 +166,22 @@ def test_a_word_stands_for_another_only_if_the_similarity_says_so() -> None:
 
     assert judge(known, new, lexical).veto is Veto.WORDS
     assert judge(known, new, table).veto is None
+
+
+def test_an_encoder_is_asked_once_for_a_text() -> None:
+    asked = []
+
+    class Vector(tuple[float, ...]):
+        def __matmul__(self, other: tuple[float, ...]) -> float:
+            return sum(map(mul, self, other))
+
+    def encode(text: str) -> Vector:
+        asked.append(text)
+        return Vector((0.6, 0.8) if text == "kayak" else (1.0, 0.0))
+
+    similarity = by_meaning(encode)
+    assert similarity("kayak", "canoe") == similarity("canoe", "kayak") == 0.6
+    assert asked == ["kayak", "canoe"]
 
 
 def test_what_is_said_of_something_else_is_no_update_of_this() -> None:
