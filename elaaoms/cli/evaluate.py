@@ -65,7 +65,11 @@ async def extraction(config_path: Path, as_json: bool, file: Path | None) -> Non
 @evaluate.command("duplicates")
 @config_option
 @json_option
-@click.option("--split", type=click.Choice(["tuning", "test"]), help="Only the pairs of this half.")
+@click.option(
+    "--split",
+    type=click.Choice(["test", "tuning", "all"]),
+    help="Which half of a set that names halves; without it the test half of our own, all of FILE.",
+)
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
 def duplicates(config_path: Path, as_json: bool, split: str | None, file: Path | None) -> None:
     """What is merged of the project's own labelled pairs, or of FILE (JSON lines: a, b, same, group)."""
@@ -76,7 +80,8 @@ def duplicates(config_path: Path, as_json: bool, split: str | None, file: Path |
     with stated():
         policy = daemon.policy_of(settings(config_path))
         pairs = evaluation.read(duplicate_pairs() if file is None else _lines(file))
-    pairs = [pair for pair in pairs if split is None or pair.split == split]
+    split = split or ("test" if file is None else "all")
+    pairs = [pair for pair in pairs if split == "all" or pair.split in (split, "")]
     tally = evaluation.measure(pairs, evaluation.reconciled(policy))
     if as_json:
         click.echo(json.dumps(tally.report(), ensure_ascii=False, indent=2))
