@@ -16,7 +16,6 @@ LINES = [
     {"a": "Order 4471 is late.", "b": "Order four four seven one is late.", "same": True, "group": "numbers"},
     {"a": "Order 4471 is late.", "b": "Order 4417 is late.", "same": False, "group": "value"},
     {"a": "She rents a kayak.", "b": "She is fond of chess.", "same": True, "group": "wrongly labelled"},
-    {"a": "She rents a blue kayak.", "b": "She rents a kayak.", "same": False},
 ]
 
 
@@ -35,7 +34,7 @@ def run(*args: str | Path) -> str:
 
 def test_the_report_has_the_keys_of_the_contract(labelled: Path) -> None:
     assert json.loads(run(labelled, "--json")) == {
-        "n": 4,
+        "n": 3,
         "precision": 1.0,
         "recall": 0.5,
         "wrong_merges": {},
@@ -45,23 +44,24 @@ def test_the_report_has_the_keys_of_the_contract(labelled: Path) -> None:
 def test_a_wrong_merge_is_counted_with_its_group() -> None:
     pairs = duplicates.read(LINES)
     tally = duplicates.measure(pairs, lambda a, b: True)
-    assert tally.report() == {"n": 4, "precision": 0.5, "recall": 1.0, "wrong_merges": {"": 1, "value": 1}}
+    assert tally.report() == {"n": 3, "precision": 0.6667, "recall": 1.0, "wrong_merges": {"value": 1}}
 
 
 def test_likeness_alone_is_printed_beside_it_with_intervals() -> None:
-    table = run("--split", "test")
+    table = run()
     assert "likeness > 0.85 alone" in table
     assert "elaaoms" in table
     assert "negation" in table
 
 
+@pytest.mark.parametrize(("threshold", "wrong"), [(0.2, {"": 1}), (1.0, {})])
 def test_the_threshold_of_the_configuration_is_the_one_that_is_measured(
-    tmp_path: Path, labelled: Path
+    tmp_path: Path, threshold: float, wrong: dict[str, int]
 ) -> None:
-    lenient = tmp_path / "elaaoms.toml"
-    lenient.write_text("[memory]\nduplicate_threshold = 0.5\n")
-    report = json.loads(run(labelled, "--json", "-c", lenient))
-    assert report["wrong_merges"] == {"": 1}  # a detail less, which this file calls another thing
+    file, settings = tmp_path / "pairs.jsonl", tmp_path / "elaaoms.toml"
+    file.write_text('{"a": "She rents a blue kayak at the pier.", "b": "She rents a kayak.", "same": false}')
+    settings.write_text(f"[memory]\nduplicate_threshold = {threshold}\n")
+    assert json.loads(run(file, "--json", "-c", settings))["wrong_merges"] == wrong
 
 
 @pytest.mark.parametrize(
