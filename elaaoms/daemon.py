@@ -286,10 +286,7 @@ async def _compose(
         extractor,
         audit,
         profiles,
-        policy=Policy(
-            duplicate_threshold=config.memory.duplicate_threshold,
-            share_importance=config.memory.share_importance,
-        ),
+        policy=policy_of(config),
         privacy=privacy,
         style=style,
         greeter=greeter,
@@ -415,6 +412,14 @@ async def openmemory_found(config: Config, secrets: Secrets) -> str:
         await service.close()
     kept = {Dialect.USER: "keeps users apart", Dialect.TENANT: "keeps one tenant, callers by our own index"}
     return f"{config.openmemory.url} answers and {kept[dialect]}"
+
+
+def policy_of(config: Config) -> Policy:
+    """When two statements are one memory, and which memories every agent may use."""
+    return Policy(
+        duplicate_threshold=config.memory.duplicate_threshold,
+        share_importance=config.memory.share_importance,
+    )
 
 
 def extractor_of(config: Config, secrets: Secrets, budget: Meter) -> Extractor:

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elaaoms.errors import ConfigError
+from elaaoms.numerals import fold
 from elaaoms.redact import MASK, Kind, Policy, find, redact, redact_turns
-from elaaoms.redact.numerals import fold, items
+from elaaoms.redact.numerals import items
 from elaaoms.redact.values import is_iban, luhn
 from elaaoms.webhooks import Turn
 

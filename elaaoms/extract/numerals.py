@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from elaaoms.numerals import ORDINALS
+
 _UNITS = (
     "zero oh nought null cero zéro|one ein eins eine einen einem einer uno una un une|two zwei zwo dos deux|"
     "three drei tres trois|four vier cuatro quatre|five fünf cinco cinq|six sechs seis|seven sieben siete sept|"
@@ -20,12 +22,6 @@ _TENS = (
     "fifty fünfzig cincuenta cinquante|sixty sechzig sesenta soixante|seventy siebzig setenta septante|"
     "eighty achtzig ochenta huitante|ninety neunzig noventa nonante"
 )
-_ORDINALS = {
-    "first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12, "twentieth": 20,
-    "thirtieth": 30, "erste": 1, "ersten": 1, "dritte": 3, "dritten": 3, "siebte": 7, "siebten": 7, "achte": 8,
-    "achten": 8, "primero": 1, "primer": 1, "primera": 1, "segundo": 2, "tercero": 3, "premier": 1, "première": 1,
-    "deuxième": 2, "troisième": 3,
-}  # fmt: skip
 _SCALES = {
     "hundred": 100, "hundert": 100, "cien": 100, "ciento": 100, "cent": 100, "cents": 100,
     "thousand": 1000, "tausend": 1000, "mil": 1000, "mille": 1000,
@@ -62,7 +58,7 @@ _AND = frozenset({"and", "und", "y", "et"})
 @lru_cache(maxsize=4096)
 def _value(word: str) -> int | None:
     """The number that one word says, 0 to 99."""
-    known = _WORDS.get(word, _ORDINALS.get(word))
+    known = _WORDS.get(word, ORDINALS.get(word))
     if known is not None:
         return known
     if match := _GERMAN.fullmatch(word):
@@ -130,7 +126,7 @@ def plain(folded: str) -> str:
 
 def ordinal(word: str) -> bool:
     """Whether a word says which one it is in a row: "fifth", "vierzehnten"."""
-    return word in _ORDINALS or (word not in _WORDS and not word[0].isdigit() and _value(word) is not None)
+    return word in ORDINALS or (word not in _WORDS and not word[0].isdigit() and _value(word) is not None)
 
 
 def counted(tokens: Sequence[str]) -> Iterator[tuple[int, int, int]]:
