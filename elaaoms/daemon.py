@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -26,6 +27,7 @@ from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import Database
 from elaaoms.directory import Directory
+from elaaoms.embed.builtin import token_table
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
@@ -38,9 +40,11 @@ from elaaoms.jobs.worker import Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
 from elaaoms.memory.sqlite import SQLiteMemoryStore
+from elaaoms.rank import entry
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
 from elaaoms.server import ADMIN, PUBLIC, Services, make_app
+from elaaoms.shelf import Shelf
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
@@ -121,6 +125,7 @@ async def _opened(
             try:
                 yield services, lock
             finally:
+                await services.shelf.close()
                 await services.extractor.close()
 
 
@@ -133,7 +138,9 @@ async def _compose(
     clock: Callable[[], float],
 ) -> Services:
     calls = SQLiteCallStore(database)
-    memories = SQLiteMemoryStore(database)
+    encoder = await asyncio.to_thread(token_table)
+    memories = SQLiteMemoryStore(database, partial(entry, encoder=encoder))
+    shelf = Shelf(memories, encoder)
     queue = SQLiteJobQueue(database, Schedule(config.worker.retry_delays_s))
     style = Style(stranger=config.greeting.stranger, expires_days=config.greeting.expires_days)
     directory = Directory(
@@ -164,6 +171,7 @@ async def _compose(
     )
     recall = Recall(
         memories,
+        shelf,
         directory,
         privacy=privacy,
         style=style,
@@ -191,6 +199,7 @@ async def _compose(
         ingest=ingest,
         extractor=extractor,
         budget=budget,
+        shelf=shelf,
         recall=recall,
         clock=clock,
         fatal=fail,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -15,7 +15,9 @@ from elaaoms.directory import Directory
 from elaaoms.greeting import Style, stranger
 from elaaoms.identity import Hints
 from elaaoms.memory import Memory, MemoryStore
-from elaaoms.rank import Ranked, rank
+from elaaoms.rank import Hit, Index, Ranked
+from elaaoms.shelf import Shelf
+from elaaoms.telling import told
 from elaaoms.webhooks import spoken
 
 MAX_ANSWER = 2048  # bytes of a search answer; all of it goes into the agent's prompt
@@ -88,6 +90,7 @@ class Recall:
     def __init__(
         self,
         memories: MemoryStore,
+        shelf: Shelf,
         directory: Directory,
         *,
         privacy: redact.Policy,
@@ -97,6 +100,7 @@ class Recall:
         clock: Callable[[], float],
     ) -> None:
         self._memories = memories
+        self._shelf = shelf
         self._directory = directory
         self._privacy = privacy
         self._style = style
@@ -109,6 +113,7 @@ class Recall:
         identified = await self._directory.identify(request.hints)
         if identified is None:
             return self.stranger()
+        self._shelf.announce(identified.caller)
         prepared = await self._memories.prepared(identified.caller, request.agent)
         variables = stranger(self._style)
         if prepared is not None:
@@ -138,34 +143,62 @@ class Recall:
         scope = "all" if everywhere else agent
         identified = await self._directory.identify(request.hints)
         if identified is None:
-            return answer([], scope)
-        known = await self._memories.active(identified.caller)
-        limit = request.limit or 5
-        if not everywhere:
-            found = self._relevant(
-                request.query, [memory for memory in known if memory.known_to(agent)], limit
-            )
-            if found:
-                return answer(found, scope)
-        return answer(self._relevant(request.query, known, limit), "all")
+            return answer([], scope, today=self._today())
+        index = await self._shelf.index(identified.caller)
+        found = [] if everywhere else await self._found(request, identified.caller, index, agent)
+        if not found:
+            scope = "all"
+            found = await self._found(request, identified.caller, index, None)
+        return answer(
+            found, scope, today=self._today(), known=await self._opposite(found, identified.caller, scope)
+        )
 
-    def _relevant(self, query: str, memories: Sequence[Memory], limit: int) -> list[Ranked]:
-        ranked = rank(query, memories, limit=limit)
-        found = [entry for entry in ranked if entry.relevance >= self._threshold]
-        return [evolve(entry, memory=self._harmless(entry.memory)) for entry in found]
+    async def _found(self, request: Search, caller: str, index: Index, agent: str | None) -> list[Ranked]:
+        """What answers the question among what an agent may use, or among all; best first."""
+        hits = [
+            hit
+            for hit in await self._shelf.search(
+                caller, index, request.query, agent, today=self._today(), limit=request.limit or 5
+            )
+            if hit.relevance >= self._threshold
+        ]
+        return self._allowed(hits, await self._memories.chosen(caller, [hit.id for hit in hits]), agent)
+
+    def _allowed(self, hits: Sequence[Hit], memories: Sequence[Memory], agent: str | None) -> list[Ranked]:
+        relevance = {hit.id: hit.relevance for hit in hits}
+        return [
+            Ranked(self._harmless(memory), relevance[memory.id])
+            for memory in memories
+            if agent is None or memory.known_to(agent)
+        ]
+
+    async def _opposite(self, found: Sequence[Ranked], caller: str, scope: str) -> dict[str, Memory]:
+        """What the memories that were found stand in conflict with, as far as this scope may know it."""
+        wanted = [entry.memory.conflict_with for entry in found if entry.memory.conflict_with is not None]
+        if not wanted:
+            return {}
+        others = await self._memories.chosen(caller, wanted)
+        return {
+            memory.id: self._harmless(memory) for memory in others if scope == "all" or memory.known_to(scope)
+        }
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock(), UTC).date()
 
     def _harmless(self, memory: Memory) -> Memory:
         """The last gate before something is said: older memories may know what the policy forbids today."""
         return evolve(memory, content=redact.redact(memory.content, self._privacy) or "[removed]")
 
 
-def answer(found: Sequence[Ranked], scope: str) -> dict[str, Any]:
-    """The search tool's answer, cut so that it stays under 2 KiB."""
+def answer(
+    found: Sequence[Ranked], scope: str, *, today: date, known: Mapping[str, Memory] | None = None
+) -> dict[str, Any]:
+    """The search tool's answer, cut so that it stays under 2 KiB; `known` has what contradicts it, by id."""
     found = list(found)
     while True:
         body = {
             "found": bool(found),
-            "result": _sentences([entry.memory for entry in found]) if found else NOTHING,
+            "result": _cut(told([entry.memory for entry in found], known or {}, today)) if found else NOTHING,
             "memories": [_entry(entry) for entry in found],
             "searched_agents": spoken(scope)[:MAX_AGENT],
         }
@@ -182,7 +215,7 @@ def answer(found: Sequence[Ranked], scope: str) -> dict[str, Any]:
 
 def not_now(scope: str) -> dict[str, Any]:
     """The search tool's answer when memories cannot be read: speakable, and true."""
-    return answer([], scope) | {"result": NOT_NOW}
+    return answer([], scope, today=date.min) | {"result": NOT_NOW}
 
 
 def _entry(entry: Ranked) -> dict[str, Any]:
@@ -199,16 +232,5 @@ def _entry(entry: Ranked) -> dict[str, Any]:
     }
 
 
-def _sentences(memories: Sequence[Memory]) -> str:
-    """Memories as sentences to read aloud, by the day they were heard on."""
-    by_day: dict[str, list[str]] = {}
-    for memory in memories:
-        moment = datetime.fromtimestamp(memory.last_heard, UTC)
-        sentence = spoken(memory.content)
-        if memory.conflict_with is not None:
-            sentence = f"{sentence} (The caller has also said otherwise.)"
-        by_day.setdefault(f"{moment.day} {moment:%B %Y}", []).append(
-            sentence if sentence[-1:] in ".!?)" else f"{sentence}."
-        )
-    text = " ".join(f"On {day}: {' '.join(sentences)}" for day, sentences in by_day.items())
+def _cut(text: str) -> str:
     return text if len(text) <= MAX_RESULT else text[: MAX_RESULT - 1].rsplit(" ", 1)[0] + "…"

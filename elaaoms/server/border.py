@@ -35,6 +35,7 @@ from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.memory import MemoryStore
 from elaaoms.recall import Recall
+from elaaoms.shelf import Shelf
 from elaaoms.webhooks import InvalidSignature, Verifier
 
 log = logging.getLogger("elaaoms.http")
@@ -83,6 +84,7 @@ class Services:
     ingest: Ingest
     extractor: Extractor
     budget: Budget
+    shelf: Shelf
     recall: Recall
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
