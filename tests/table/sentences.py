@@ -142,8 +142,7 @@ def _framed(chance: random.Random, words: Sequence[str], weights: Sequence[float
     while True:
         if len(pool) < 10:
             pool = chance.choices(words, weights, k=10_000)
-        before, *rest = chance.choice(_FRAMES).split("{w}")
-        frame = before + "".join(pool.pop() + after for after in rest)
+        frame = re.sub(r"\{w\}", lambda _, pool=pool: pool.pop(), chance.choice(_FRAMES))
         yield frame.replace("{n}", str(chance.choice((2, 3, 5, 8, 10, 15, 20, 45, 100, 250, 1999))))
 
 
@@ -178,9 +177,10 @@ def _varied(chance: random.Random, words: Sequence[str], weights: Sequence[float
     while True:
         if len(pool) < 30:
             pool = chance.choices(words, weights, k=10_000)
-        yield " ".join(
-            pool.pop()
-            if _CONTENT.fullmatch(word) and word.lower() not in STOP_WORDS and chance.random() > 0.85
-            else word
-            for word in chance.choice(pieces).split()
+        piece = chance.choice(pieces)
+        yield _CONTENT.sub(
+            lambda word, pool=pool: (
+                word[0] if word[0].lower() in STOP_WORDS or chance.random() < 0.85 else pool.pop()
+            ),
+            piece,
         )
