@@ -27,6 +27,7 @@ from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import Database
 from elaaoms.directory import Directory
+from elaaoms.embed import Encoder
 from elaaoms.embed.builtin import token_table
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageFailed
 from elaaoms.extract import Extractor
@@ -138,9 +139,9 @@ async def _compose(
     clock: Callable[[], float],
 ) -> Services:
     calls = SQLiteCallStore(database)
-    encoder = await asyncio.to_thread(token_table)
-    memories = SQLiteMemoryStore(database, partial(entry, encoder=encoder))
-    shelf = Shelf(memories, encoder)
+    table = await asyncio.to_thread(encoder)
+    memories = SQLiteMemoryStore(database, partial(entry, encoder=table))
+    shelf = Shelf(memories, table)
     queue = SQLiteJobQueue(database, Schedule(config.worker.retry_delays_s))
     style = Style(stranger=config.greeting.stranger, expires_days=config.greeting.expires_days)
     directory = Directory(
@@ -242,6 +243,11 @@ def _model(name: str, llm: Llm, secrets: Secrets) -> LanguageModel:
         thinking=theirs.thinking or None,
         structured=theirs.structured,
     )
+
+
+def encoder() -> Encoder:
+    """What ranking knows meaning by."""
+    return token_table()
 
 
 async def _tidy(services: Services) -> None:

@@ -245,14 +245,12 @@ class Index:
         today: date,
         limit: int,
         among: NDArray[np.bool_] | None = None,
-        near: tuple[Vector, float] | None = None,
     ) -> list[Hit]:
         """The memories that answer best, best first; every memory has its place, however little it fits.
 
-        `among` are the ones to look at. `near` are the cosines of an endpoint's vectors (NaN where a memory
-        has none yet) and their weight, in place of the encoder's.
+        `among` are the ones to look at.
         """
-        scored = self.scored(question, today=today, among=among, near=near)
+        scored = self.scored(question, today=today, among=among)
         if scored is None:
             return []
         best = self._best(scored.scores, limit if among is None else min(limit, int(among.sum())))
@@ -268,7 +266,6 @@ class Index:
         *,
         today: date,
         among: NDArray[np.bool_] | None = None,
-        near: tuple[Vector, float] | None = None,
     ) -> Scored | None:
         """Every memory's score, or None when the question asks for nothing or there is nothing to look at."""
         if not self.ids or (among is not None and not among.any()):
@@ -280,10 +277,6 @@ class Index:
         weight, scale = self._encoder.weight, self._encoder.scale
         if cosine is None:
             cosine, scale = np.zeros(len(self.ids), np.float32), self._encoder.lexical
-        if near is not None:
-            known = ~np.isnan(near[0])
-            cosine = np.where(known, near[0] * np.float32(near[1] / weight), cosine).astype(np.float32)
-            scale = self._encoder.scale
         if not anything and not cosine.any():
             return None
         scores = (share * share + np.float32(weight) * np.maximum(cosine, 0)).astype(np.float32)

@@ -137,7 +137,7 @@ def test_the_table_gives_unit_vectors_and_knows_kin() -> None:
 def test_search_beats_every_baseline_on_questions_that_avoid_the_words_of_their_memories() -> None:
     questions, known = retrieval.read(retrieval_set(), token_table())
     asked = [question for question in questions if question.split == "test"]
-    systems = {"served": retrieval.served(), **retrieval.baselines()}
+    systems = {"served": retrieval.served, **retrieval.baselines()}
     found = {name: retrieval.measure(asked, known, system, threshold=0.7) for name, system in systems.items()}
     served = found.pop("served")
     assert served["hit@5"] > max(row["hit@5"] for row in found.values())

@@ -76,10 +76,10 @@ async def retrieval(config_path: Path, as_json: bool, split: str, file: Path | N
     from elaaoms.evaluation import retrieval_set  # noqa: PLC0415
 
     config = settings(config_path)
-    encoder = daemon.token_table()
+    encoder = daemon.encoder()
     questions, known = evaluation.read(retrieval_set() if file is None else _lines(file), encoder)
     asked = [question for question in questions if split == "all" or question.split in ("", split)]
-    systems = {"served": evaluation.served(), **evaluation.baselines()}
+    systems = {"served": evaluation.served, **evaluation.baselines()}
     threshold = config.memory.relevance_threshold
     reports = {
         name: evaluation.measure(asked, known, system, threshold=threshold)

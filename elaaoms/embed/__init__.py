@@ -1,9 +1,13 @@
-"""Meaning as vectors: the encoder in this process that ranking builds on, and the endpoints that may refine it."""
+"""Meaning as vectors: what ranking needs of an encoder, and what its scores are worth."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from typing import Protocol, TypeAlias
+
+# A product of some thousand rows is done in a tenth of a millisecond by one thread; several of them wait for
+# each other on a busy machine, for longer than a caller should notice. OpenBLAS reads this when it is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from attrs import frozen
@@ -43,18 +47,4 @@ class Encoder(Protocol):
 
     def encode(self, text: str) -> Vector:
         """The text's unit vector; zeros for a text without meaning."""
-        ...
-
-
-class Embedder(Protocol):
-    """A service that turns texts into vectors."""
-
-    name: str  # stored with every vector; vectors of different names are never compared
-
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """Unit vectors of texts; ServiceUnavailable, ServiceRejected or ProviderBlocked."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of connections."""
         ...

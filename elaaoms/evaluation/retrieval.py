@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from elaaoms.embed import Encoder, Vector
+from elaaoms.embed import Encoder
 from elaaoms.errors import ElaaomsError
 from elaaoms.memory import Category, Memory, Status
 from elaaoms.rank import Index, entry
 
 DEPTH = 20  # how far down a ranking is looked at
 
-Near = Callable[[str, str], tuple[Vector, float] | None]  # (caller, question) → cosines and their weight
 System = Callable[["Known", "Question"], Sequence[tuple[str, float]]]
 
 
@@ -113,19 +112,10 @@ def _memory(line: Mapping[str, Any], place: int) -> Memory:
 # -- what is compared -----------------------------------------------------------------------------
 
 
-def served(near: Near | None = None) -> System:
-    """Search as it is served, with an endpoint's vectors where `near` has them."""
-
-    def search(known: Known, question: Question) -> list[tuple[str, float]]:
-        hits = known.index.search(
-            question.query,
-            today=known.today,
-            limit=DEPTH,
-            near=near(known.caller, question.query) if near is not None else None,
-        )
-        return [(hit.id, hit.relevance) for hit in hits]
-
-    return search
+def served(known: Known, question: Question) -> list[tuple[str, float]]:
+    """Search as it is served."""
+    hits = known.index.search(question.query, today=known.today, limit=DEPTH)
+    return [(hit.id, hit.relevance) for hit in hits]
 
 
 def baselines() -> dict[str, System]:

@@ -23,22 +23,6 @@ CREATE TABLE recall_entries (
     PRIMARY KEY (owner, memory)
 ) STRICT, WITHOUT ROWID;
 
--- The vectors of an embedding endpoint, with the name of the model that made them.
-CREATE TABLE embedding_models (
-    no   INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    zero REAL,  -- the cosine of texts that have nothing to do with each other, and
-    one  REAL   -- that of questions with their answers, measured when the model was first used
-) STRICT;
-
-CREATE TABLE embeddings (
-    owner  INTEGER NOT NULL REFERENCES recall_owners (no) ON DELETE CASCADE,
-    memory TEXT NOT NULL,
-    model  INTEGER NOT NULL REFERENCES embedding_models (no),
-    vector BLOB NOT NULL,  -- half floats
-    PRIMARY KEY (owner, memory)
-) STRICT, WITHOUT ROWID;
-
 CREATE TRIGGER recall_added AFTER INSERT ON memories BEGIN
     UPDATE recall_clock SET now = now + 1;
     INSERT INTO recall_owners (owner, version) VALUES (NEW.owner, (SELECT now FROM recall_clock))
@@ -54,17 +38,9 @@ CREATE TRIGGER recall_changed AFTER UPDATE ON memories BEGIN
     UPDATE recall_owners SET version = (SELECT now FROM recall_clock) WHERE owner = OLD.owner;
 END;
 
-CREATE TRIGGER recall_reworded AFTER UPDATE OF content, owner, status ON memories
-WHEN NEW.content IS NOT OLD.content OR NEW.owner IS NOT OLD.owner OR NEW.status <> 'active' BEGIN
-    DELETE FROM embeddings
-        WHERE owner = (SELECT no FROM recall_owners WHERE owner = OLD.owner) AND memory = OLD.id;
-END;
-
 CREATE TRIGGER recall_removed AFTER DELETE ON memories BEGIN
     UPDATE recall_clock SET now = now + 1;
     DELETE FROM recall_entries
-        WHERE owner = (SELECT no FROM recall_owners WHERE owner = OLD.owner) AND memory = OLD.id;
-    DELETE FROM embeddings
         WHERE owner = (SELECT no FROM recall_owners WHERE owner = OLD.owner) AND memory = OLD.id;
     UPDATE recall_owners SET version = (SELECT now FROM recall_clock) WHERE owner = OLD.owner;
     DELETE FROM recall_owners WHERE owner = OLD.owner
