@@ -95,7 +95,9 @@ async def retrieval(config_path: Path, as_json: bool, split: str, file: Path | N
     rows = {**reports, **{f"  {name}": row for name, row in reports["served"]["groups"].items()}}
     for title, row in rows.items():
         cells = [
-            f"{row[name]:>9.3f} ±{evaluation.interval(row[name], row['n'] or 1):.3f}" if name in row else ""
+            f"{row[name]:>9.3f} ±{evaluation.interval(row[name], row['n'] or 1):.3f}"
+            if name in row and (row["n"] or name == "off_topic_silent")
+            else ""
             for name in names
         ]
         click.echo(f"{title:14} {row['n']:>5} " + " ".join(f"{cell:>16}" for cell in cells))

@@ -1,7 +1,7 @@
 """Fit what a score is worth: `python -m tests.table.calibrate`, after the table or the ranking changed.
 
 Logistic regression on the tuning half of our own labelled questions, then a bias at which nine of ten
-memories above 0.7 are relevant. The other half says what that is worth. Those questions avoid the words of
+memories above 0.7 are relevant and what nothing answers is answered by nothing. The other half says what that is worth. Those questions avoid the words of
 their memories, which agents mostly do not: so as many again ask for a memory in one to three of its own
 words, and as many for words of somebody else's memories, which nothing may answer.
 """
@@ -23,7 +23,7 @@ from elaaoms.evaluation import retrieval, retrieval_set
 from elaaoms.language import LITTLE_WORDS, language_of, words
 from elaaoms.rank import Scored, relevance
 
-THRESHOLD, PRECISION = 0.7, 0.9
+THRESHOLD, PRECISION, SILENCE = 0.7, 0.9, 0.97
 
 
 def main(path: Path | None) -> None:
@@ -120,9 +120,15 @@ def _fit(rows: list[Row], *, flat: bool) -> Scale:
     for bias in biases:
         tried = evolve(fit, bias=float(bias))
         shown, right, _ = _shown(rows, tried)
-        if right >= PRECISION * shown:
+        if right >= PRECISION * shown and _silent(rows, tried) >= SILENCE:
             return tried
     raise SystemExit("no bias makes nine of ten relevant")
+
+
+def _silent(rows: list[Row], scale: Scale) -> float:
+    """The share of questions that nothing answers, and for which nothing is shown."""
+    vain = [row for row in rows if not row[2].any()]
+    return sum(_shown([row], scale)[0] == 0 for row in vain) / max(len(vain), 1)
 
 
 def _inputs(scored: Scored) -> np.ndarray[Any, Any]:
