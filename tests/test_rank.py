@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ROBIN, Platform
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_recall import NOV_2, NOV_9, memory
 
 from elaaoms.days import aloud, timing
 from elaaoms.embed.builtin import token_table
@@ -18,8 +20,6 @@ from elaaoms.memory import Memory
 from elaaoms.rank import Index, entry
 from elaaoms.shelf import Shelf
 from elaaoms.telling import told
-from tests.conftest import ROBIN, Platform
-from tests.test_recall import NOV_2, NOV_9, memory
 
 TODAY = date(2026, 11, 22)
 SOFA = memory("The caller bought a green sofa.", conversation_id="conv_1", turn=1)
