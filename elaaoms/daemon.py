@@ -38,6 +38,8 @@ from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import CHECKED_AT_START, Database, set_aside
 from elaaoms.directory import Directory, Identified
+from elaaoms.embed import Encoder
+from elaaoms.embed.builtin import token_table
 from elaaoms.erasure import CopyErased, Eraser
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
@@ -56,13 +58,16 @@ from elaaoms.memory import Heard, Scrubbed
 from elaaoms.memory.openmemory import Dialect, OpenMemory
 from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
 from elaaoms.profiles import AgentProfiles
+from elaaoms.rank import entry
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
 from elaaoms.replica import REPLICATE, Replica
 from elaaoms.replica.mirror import Mirror
 from elaaoms.replica.outbox import Outbox
+from elaaoms.same import by_meaning
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
 from elaaoms.server.connections import Listener, most_connections
+from elaaoms.shelf import Shelf
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
@@ -204,6 +209,7 @@ async def _opened(
             try:
                 yield services, lock
             finally:
+                await services.shelf.close()
                 await services.extractor.close()
                 if services.replica is not None:
                     await services.replica.close()
@@ -260,7 +266,9 @@ async def _compose(
     works: bool,
 ) -> Services:
     calls = SQLiteCallStore(database)
-    memories = SQLiteMemoryStore(database)
+    table = await asyncio.to_thread(encoder)
+    memories = SQLiteMemoryStore(database, partial(entry, encoder=table))
+    shelf = Shelf(memories, table)
     queue = SQLiteJobQueue(database, Schedule(config.worker.retry_delays_s))
     style = Style(stranger=config.greeting.stranger, expires_days=config.greeting.expires_days)
     secret = await caller_secret(config.data, database)
@@ -297,6 +305,7 @@ async def _compose(
     replica = await replica_of(config, secrets, database, memories, queue, secret, clock)
     recall = Recall(
         memories,
+        shelf,
         directory,
         announcements,
         profiles,
@@ -362,6 +371,7 @@ async def _compose(
         extractor=extractor,
         reader=partial(_reader, config, secrets),
         budget=budget,
+        shelf=shelf,
         recall=recall,
         audit=audit,
         aside=tuple(set_aside_before(config.data)),
@@ -419,6 +429,7 @@ def policy_of(config: Config) -> Policy:
     return Policy(
         duplicate_threshold=config.memory.duplicate_threshold,
         share_importance=config.memory.share_importance,
+        similarity=by_meaning(encoder().encode),
     )
 
 
@@ -514,6 +525,11 @@ async def _adopt(services: Services) -> None:
     except ElaaomsError as error:
         services.ingest.look_again()
         log.error("the archive cannot be looked through now: %s", error)
+
+
+def encoder() -> Encoder:
+    """What ranking knows meaning by."""
+    return token_table()
 
 
 async def _tidy(services: Services) -> None:

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -23,8 +23,10 @@ from elaaoms.greeting import Style, stranger
 from elaaoms.identity import Hints
 from elaaoms.memory import Memory, MemoryStore
 from elaaoms.profiles import AgentProfiles
-from elaaoms.rank import Ranked, rank
+from elaaoms.rank import Hit, Index, Ranked, rank
 from elaaoms.replica import FOREIGN, NO_HITS, Elsewhere, Hits
+from elaaoms.shelf import Shelf
+from elaaoms.telling import told
 from elaaoms.webhooks import spoken
 
 MAX_ANSWER = 2048  # bytes of a search answer; all of it goes into the agent's prompt
@@ -101,6 +103,7 @@ class Recall:
     def __init__(
         self,
         memories: MemoryStore,
+        shelf: Shelf,
         directory: Directory,
         announcements: Announcements,
         profiles: AgentProfiles,
@@ -115,6 +118,7 @@ class Recall:
         clock: Callable[[], float],
     ) -> None:
         self._memories = memories
+        self._shelf = shelf
         self._directory = directory
         self._elsewhere = elsewhere
         self._announcements = announcements
@@ -149,6 +153,7 @@ class Recall:
     ) -> dict[str, Any]:
         """The same for a caller who is known; the call counts as announced."""
         self._announcements.announce(identified.caller, conversation_id=conversation_id, call_sid=call_sid)
+        self._shelf.announce(identified.caller)
         prepared = await self._memories.prepared(identified.caller, agent)
         variables = stranger(self._style)
         if prepared is not None:
@@ -181,19 +186,18 @@ class Recall:
         scope = "all" if everywhere else agent
         identified = await self._directory.identify(request.hints)
         if identified is None or not self._may_hear(request, identified):
-            return answer([], scope)
-        limit = request.limit or 5
-        known, hits = await asyncio.gather(
-            self._memories.active(identified.caller), self._hits(identified.caller, request.query, limit)
+            return answer([], scope, today=self._today())
+        index, elsewhere = await asyncio.gather(
+            self._shelf.index(identified.caller),
+            self._hits(identified.caller, request.query, request.limit or 5),
         )
-        known = [*known, *(memory for memory in hits.foreign if not to_the_model(memory.content))]
-        if not everywhere:
-            found = self._relevant(
-                request.query, [memory for memory in known if memory.known_to(agent)], limit, hits.order
-            )
-            if found:
-                return answer(found, scope)
-        return answer(self._relevant(request.query, known, limit, hits.order), "all")
+        found = [] if everywhere else await self._found(request, identified.caller, index, elsewhere, agent)
+        if not found:
+            scope = "all"
+            found = await self._found(request, identified.caller, index, elsewhere, None)
+        return answer(
+            found, scope, today=self._today(), known=await self._opposite(found, identified.caller, scope)
+        )
 
     def _may_hear(self, request: Search, identified: Identified) -> bool:
         """Whether a call may hear of a caller: never of another than the platform announced it for.
@@ -225,26 +229,75 @@ class Recall:
             return NO_HITS
         return await self._elsewhere.hits(caller, query, limit=limit) or NO_HITS
 
-    def _relevant(
-        self, query: str, memories: Sequence[Memory], limit: int, order: Sequence[str]
+    async def _found(
+        self, request: Search, caller: str, index: Index, elsewhere: Hits, agent: str | None
     ) -> list[Ranked]:
-        ranked = rank(query, memories, limit=FUSED if order else limit)
-        found = [entry for entry in ranked if entry.relevance >= self._threshold]
-        found = fused(found, order, id_of=lambda entry: entry.memory.id)[:limit]
-        return [evolve(entry, memory=self._harmless(entry.memory)) for entry in found]
+        """What answers the question among what an agent may use, or among all; best first."""
+        limit = request.limit or 5
+        hits = [
+            hit
+            for hit in await self._shelf.search(
+                caller,
+                index,
+                request.query,
+                agent,
+                today=self._today(),
+                limit=max(limit, FUSED) if elsewhere.order else limit,
+            )
+            if hit.relevance >= self._threshold
+        ]
+        ours = self._allowed(hits, await self._memories.chosen(caller, [hit.id for hit in hits]), agent)
+        if foreign := self._foreign(request.query, elsewhere, limit):
+            ours = sorted([*ours, *foreign], key=lambda entry: -entry.relevance)
+        return fused(ours, elsewhere.order, id_of=lambda entry: entry.memory.id)[:limit]
+
+    def _foreign(self, query: str, elsewhere: Hits, limit: int) -> list[Ranked]:
+        """What other applications wrote about the caller, where our own ranking finds it relevant too."""
+        harmless = [memory for memory in elsewhere.foreign if not to_the_model(memory.content)]
+        if not harmless:
+            return []
+        ranked = rank(query, harmless, self._shelf.encoder, today=self._today(), limit=limit)
+        return [
+            evolve(entry, memory=self._harmless(entry.memory))
+            for entry in ranked
+            if entry.relevance >= self._threshold
+        ]
+
+    def _allowed(self, hits: Sequence[Hit], memories: Sequence[Memory], agent: str | None) -> list[Ranked]:
+        relevance = {hit.id: hit.relevance for hit in hits}
+        return [
+            Ranked(self._harmless(memory), relevance[memory.id])
+            for memory in memories
+            if agent is None or memory.known_to(agent)
+        ]
+
+    async def _opposite(self, found: Sequence[Ranked], caller: str, scope: str) -> dict[str, Memory]:
+        """What the memories that were found stand in conflict with, as far as this scope may know it."""
+        wanted = [entry.memory.conflict_with for entry in found if entry.memory.conflict_with is not None]
+        if not wanted:
+            return {}
+        others = await self._memories.chosen(caller, wanted)
+        return {
+            memory.id: self._harmless(memory) for memory in others if scope == "all" or memory.known_to(scope)
+        }
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock(), UTC).date()
 
     def _harmless(self, memory: Memory) -> Memory:
         """The last gate before something is said: older memories may know what the policy forbids today."""
         return evolve(memory, content=self._hide(memory.content) or "[removed]")
 
 
-def answer(found: Sequence[Ranked], scope: str) -> dict[str, Any]:
-    """The search tool's answer, cut so that it stays under 2 KiB."""
+def answer(
+    found: Sequence[Ranked], scope: str, *, today: date, known: Mapping[str, Memory] | None = None
+) -> dict[str, Any]:
+    """The search tool's answer, cut so that it stays under 2 KiB; `known` has what contradicts it, by id."""
     found = list(found)
     while True:
         body = {
             "found": bool(found),
-            "result": _sentences([entry.memory for entry in found]) if found else NOTHING,
+            "result": _cut(told([entry.memory for entry in found], known or {}, today)) if found else NOTHING,
             "memories": [_entry(entry) for entry in found],
             "searched_agents": spoken(scope)[:MAX_AGENT],
         }
@@ -261,7 +314,7 @@ def answer(found: Sequence[Ranked], scope: str) -> dict[str, Any]:
 
 def not_now(scope: str) -> dict[str, Any]:
     """The search tool's answer when memories cannot be read: speakable, and true."""
-    return answer([], scope) | {"result": NOT_NOW}
+    return answer([], scope, today=date.min) | {"result": NOT_NOW}
 
 
 def _entry(entry: Ranked) -> dict[str, Any]:
@@ -279,16 +332,5 @@ def _entry(entry: Ranked) -> dict[str, Any]:
     }
 
 
-def _sentences(memories: Sequence[Memory]) -> str:
-    """Memories as sentences to read aloud, by the day they were heard on."""
-    by_day: dict[str, list[str]] = {}
-    for memory in memories:
-        moment = datetime.fromtimestamp(memory.last_heard, UTC)
-        sentence = spoken(memory.content)
-        if memory.conflict_with is not None:
-            sentence = f"{sentence} (The caller has also said otherwise.)"
-        by_day.setdefault(f"{moment.day} {moment:%B %Y}", []).append(
-            sentence if sentence[-1:] in ".!?)" else f"{sentence}."
-        )
-    text = " ".join(f"On {day}: {' '.join(sentences)}" for day, sentences in by_day.items())
+def _cut(text: str) -> str:
     return text if len(text) <= MAX_RESULT else text[: MAX_RESULT - 1].rsplit(" ", 1)[0] + "…"

@@ -362,3 +362,31 @@ async def test_memories_show_prints_the_words_with_the_turns_around_them(tmp_pat
     assert "My name is Robin Baker." in shown.stdout
     assert nothing.returncode == 1
     assert is_one_sentence(nothing.stderr)
+
+
+def test_eval_retrieval_answers_with_the_keys_of_the_contract(tmp_path: Path) -> None:
+    lines = [
+        {"caller": "a", "key": "dog", "content": "The caller has a dog.", "event_date": "2026-05-01"},
+        {"caller": "a", "key": "sofa", "content": "The sofa is green."},
+        {"caller": "a", "query": "any pets", "relevant": ["dog"], "group": "kin"},
+        {"caller": "a", "query": "tax return", "relevant": [], "group": "off_topic"},
+    ]
+    file = tmp_path / "set.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    done = CliRunner().invoke(main, ["eval", "retrieval", "--json", str(file)])
+    report = json.loads(done.output)
+    keys = {
+        "n",
+        "recall@5",
+        "recall@10",
+        "recall@20",
+        "hit@5",
+        "hit@10",
+        "mrr",
+        "ndcg@10",
+        "off_topic_silent",
+    }
+    assert keys <= set(report)
+    assert (report["n"], report["mrr"], report["off_topic_silent"]) == (1, 1.0, 1.0)
+    assert set(report["groups"]) == {"kin", "off_topic"}
+    assert "±" in CliRunner().invoke(main, ["eval", "retrieval", str(file)]).output

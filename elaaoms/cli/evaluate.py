@@ -16,7 +16,7 @@ from elaaoms.errors import ElaaomsError
 
 @click.group("eval")
 def evaluate() -> None:
-    """Measure the configured provider on labelled sets."""
+    """Measure the configured provider or embedder on labelled sets."""
 
 
 @evaluate.command("extraction")
@@ -116,6 +116,47 @@ def duplicates(config_path: Path, as_json: bool, split: str | None, file: Path |
         click.echo("\nWrong merges by group (elaaoms, likeness alone)")
         for group in groups:
             click.echo(f"  {group or '-':26} {tally.wrong_merges[group]:>6} {alone.wrong_merges[group]:>6}")
+
+
+@evaluate.command("retrieval")
+@config_option
+@json_option
+@click.option("--split", type=click.Choice(["test", "tuning", "all"]), default="test", show_default=True,
+              help="Which half of a set that names halves.")  # fmt: skip
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+@awaits
+async def retrieval(config_path: Path, as_json: bool, split: str, file: Path | None) -> None:
+    """Recall of search on the project's own questions, or on FILE (JSON lines), beside three baselines."""
+    from elaaoms import daemon  # noqa: PLC0415
+    from elaaoms.evaluation import retrieval as evaluation  # noqa: PLC0415
+    from elaaoms.evaluation import retrieval_set  # noqa: PLC0415
+
+    config = settings(config_path)
+    encoder = daemon.encoder()
+    questions, known = evaluation.read(retrieval_set() if file is None else _lines(file), encoder)
+    asked = [question for question in questions if split == "all" or question.split in ("", split)]
+    systems = {"served": evaluation.served, **evaluation.baselines()}
+    threshold = config.memory.relevance_threshold
+    reports = {
+        name: evaluation.measure(asked, known, system, threshold=threshold)
+        for name, system in systems.items()
+    }
+    if as_json:
+        served = reports.pop("served")
+        click.echo(json.dumps({**served, "embedder": encoder.name, "baselines": reports}, indent=2))
+        return
+    names = ("recall@5", "recall@10", "recall@20", "hit@5", "hit@10", "mrr", "ndcg@10", "off_topic_silent")
+    click.echo(f"Shares with half their 95 % interval, threshold {threshold:g}")
+    click.echo(f"{'':14} {'n':>5} " + " ".join(f"{name:>16}" for name in names))
+    rows = {**reports, **{f"  {name}": row for name, row in reports["served"]["groups"].items()}}
+    for title, row in rows.items():
+        cells = [
+            f"{row[name]:>9.3f} ±{evaluation.interval(row[name], row['n'] or 1):.3f}"
+            if name in row and (row["n"] or name == "off_topic_silent")
+            else ""
+            for name in names
+        ]
+        click.echo(f"{title:14} {row['n']:>5} " + " ".join(f"{cell:>16}" for cell in cells))
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

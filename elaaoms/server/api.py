@@ -23,7 +23,7 @@ from elaaoms.errors import NotFound, Unreadable
 from elaaoms.ingest import Statement
 from elaaoms.jobs import State
 from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
-from elaaoms.rank import rank
+from elaaoms.rank import Ranked, rank
 from elaaoms.server.border import Services, success
 from elaaoms.webhooks import TRANSCRIPTION, Turn, clean, parse_event, parse_json
 from elaaoms.words import name_in
@@ -67,10 +67,15 @@ async def list_memories(services: Services, request: web.Request, _: bytes) -> w
             raise Unreadable("q needs a caller, whose memories are searched @ query.caller")
         if after := {"after", "conversation"} & set(query):
             raise Unreadable(f"q ranks all memories of the caller at once @ query.{min(after)}")
-        found = await _of_caller(services, owner, status)
-        agent = query.get("agent")
-        visible = [m for m in found if agent is None or m.known_to(agent)]
-        ranked = rank(query["q"], [m for m in visible if category in (None, m.category)], limit=limit)
+        ranked = await _ranked(
+            services,
+            query["q"],
+            owner,
+            agent=query.get("agent"),
+            category=category,
+            status=status,
+            limit=limit,
+        )
         page = await _with_evidence(services, [entry.memory for entry in ranked])
         memories = [shown | {"relevance": entry.relevance} for shown, entry in zip(page, ranked, strict=True)]
         return success(request, f"{len(memories)} memories", {"memories": memories, "next": None})
@@ -88,11 +93,37 @@ async def list_memories(services: Services, request: web.Request, _: bytes) -> w
     return success(request, f"{len(memories)} memories", {"memories": memories, "next": following})
 
 
-async def _of_caller(services: Services, owner: str, status: Status | None) -> list[Memory]:
-    """A caller's memories to search: the active ones unless another status is asked for."""
+async def _ranked(
+    services: Services,
+    question: str,
+    owner: str,
+    *,
+    agent: str | None,
+    category: Category | None,
+    status: Status | None,
+    limit: int,
+) -> list[Ranked]:
+    """A caller's memories by relevance: the active ones unless another status is asked for."""
+    today = datetime.fromtimestamp(services.clock(), UTC).date()
     if status in (None, Status.ACTIVE):
-        return await services.memories.active(owner)
-    return await services.memories.page(owner=owner, status=status, limit=10_000)
+        hits = await services.shelf.search(
+            owner,
+            await services.shelf.index(owner),
+            question,
+            agent,
+            category=category,
+            today=today,
+            limit=limit,
+        )
+        relevance = {hit.id: hit.relevance for hit in hits}
+        found = await services.memories.chosen(owner, list(relevance))
+        return [Ranked(m, relevance[m.id]) for m in found if agent is None or m.known_to(agent)]
+    past = [
+        m
+        for m in await services.memories.page(owner=owner, status=status, limit=10_000)
+        if (agent is None or m.known_to(agent)) and category in (None, m.category)
+    ]
+    return await asyncio.to_thread(rank, question, past, services.shelf.encoder, today=today, limit=limit)
 
 
 async def show_memory(services: Services, request: web.Request, _: bytes) -> web.Response:

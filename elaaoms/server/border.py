@@ -42,6 +42,7 @@ from elaaoms.memory import MemoryStore
 from elaaoms.recall import Recall
 from elaaoms.replica import Replica
 from elaaoms.server.connections import Connection
+from elaaoms.shelf import Shelf
 from elaaoms.webhooks import InvalidSignature, Verifier
 
 log = logging.getLogger("elaaoms.http")
@@ -94,6 +95,7 @@ class Services:
         [str | None, str | None, Meter], tuple[Extractor, str]
     ]  # another provider or model, for replays
     budget: Budget
+    shelf: Shelf
     recall: Recall
     audit: AuditTrail
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
