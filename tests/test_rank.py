@@ -164,7 +164,9 @@ async def test_a_search_sees_every_write_and_no_other_caller(platform: Platform)
 async def test_entries_that_are_missing_or_of_another_version_are_made_again(platform: Platform) -> None:
     await platform.knows({"content": "The caller owns a red canoe.", "importance": 8})
     platform.sql("UPDATE recall_entries SET entry = x'ffff'")
-    platform.sql("UPDATE memories SET importance = 9, seal = NULL")  # drops the entry, and says that something changed
+    platform.sql(
+        "UPDATE memories SET importance = 9, seal = NULL"
+    )  # drops the entry, and says that something changed
     assert (await platform.search("red canoe")).json["found"]
     platform.sql("UPDATE recall_entries SET entry = x'ffff'")
     platform.sql("UPDATE recall_clock SET now = now + 1")
