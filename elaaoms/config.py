@@ -479,10 +479,15 @@ class Privacy:
         "it is no longer byte for byte what was received then, and recordings stay as they are",
     )
 
+    honour_spoken_requests: bool = _setting(
+        False,
+        "Whether a caller who asks in a call to be forgotten is erased at once; else the request is listed",
+    )
+
     @property
     def policy(self) -> redact.Policy:
         """What the redactor goes by."""
-        kinds = {setting.name for setting in fields(Privacy)} - {"redact_payloads"}
+        kinds = {setting.name for setting in fields(Privacy)} - {"redact_payloads", "honour_spoken_requests"}
         return redact.Policy(**{name: getattr(self, name) for name in kinds})
 
 

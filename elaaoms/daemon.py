@@ -48,7 +48,7 @@ from elaaoms.extract.model import Model
 from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style
 from elaaoms.identity import Address
-from elaaoms.ingest import Ingest
+from elaaoms.ingest import ERASE, Ingest
 from elaaoms.jobs import Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import Worker
@@ -299,6 +299,7 @@ async def _compose(
         style=style,
         greeter=greeter,
         redact_payloads=config.privacy.redact_payloads,
+        honours_requests=config.privacy.honour_spoken_requests,
         calls_per_hour=config.limits.calls_per_hour,
         clock=clock,
     )
@@ -334,6 +335,22 @@ async def _compose(
         announcements.forget(caller)
         recall.forget()
 
+    eraser = Eraser(
+        database,
+        archive,
+        calls,
+        memories,
+        queue,
+        directory,
+        elsewhere=[CopyErased("openmemory", replica)] if replica is not None else [],
+        forgets=forgets,
+        clock=clock,
+    )
+
+    handlers = {**ingest.handlers, ERASE: eraser.honour}
+    if replica is not None:
+        handlers[REPLICATE] = replica.replicate
+
     def fail(error: BaseException) -> None:
         if not fatal.done():
             fatal.set_exception(error)
@@ -350,24 +367,14 @@ async def _compose(
         queue=queue,
         worker=Worker(
             queue,
-            ingest.handlers if replica is None else {**ingest.handlers, REPLICATE: replica.replicate},
+            handlers,
             concurrency=config.worker.concurrency,
             lanes={REPLICATE: 1},  # OpenMemory wedges on more than one write at a time
             clock=clock,
         ),
         directory=directory,
         ingest=ingest,
-        eraser=Eraser(
-            database,
-            archive,
-            calls,
-            memories,
-            queue,
-            directory,
-            elsewhere=[CopyErased("openmemory", replica)] if replica is not None else [],
-            forgets=forgets,
-            clock=clock,
-        ),
+        eraser=eraser,
         extractor=extractor,
         reader=partial(_reader, config, secrets),
         budget=budget,

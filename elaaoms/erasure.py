@@ -17,7 +17,7 @@ from elaaoms.calls import CallStore
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.directory import Directory
 from elaaoms.errors import NotFound, ProviderBlocked, ServiceUnavailable, StorageUnavailable
-from elaaoms.jobs import JobQueue
+from elaaoms.jobs import Done, Job, JobQueue, Outcome
 from elaaoms.memory import MemoryStore
 from elaaoms.replica import Replica
 from elaaoms.views import moment
@@ -116,6 +116,11 @@ class Eraser:
             )
         )
         return await self._go_on(erasure_id)
+
+    async def honour(self, job: Job) -> Outcome:
+        """The worker's job for a caller who asked to be forgotten."""
+        await self.erase(job.args["caller"], actor="caller")
+        return Done()
 
     async def resume(self) -> int:
         """Go on with what a crash or another place interrupted; how many are finished now.

@@ -33,6 +33,7 @@ from elaaoms.errors import (
 )
 from elaaoms.extract import Extractor
 from elaaoms.extract.injection import to_the_model
+from elaaoms.extract.requests import asked_to_be_forgotten
 from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style, prepare
 from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State
@@ -57,6 +58,7 @@ from elaaoms.webhooks import AUDIO, Collected, Conversation, Event, Scanner, par
 
 REMEMBER = "remember"  # extract memories from a call
 AUDIO_FILE = "audio"  # decode a call's audio
+ERASE = "erase"  # a caller asked to be forgotten, and that is honoured at once
 GREET = "greet"  # have a model word a caller's next greeting
 
 HOUR_S = 3600.0
@@ -124,6 +126,7 @@ class Ingest:
         style: Style,
         greeter: Greeter | None,
         redact_payloads: bool,
+        honours_requests: bool = False,
         calls_per_hour: int,
         clock: Callable[[], float],
     ) -> None:
@@ -142,6 +145,7 @@ class Ingest:
         self._style = style
         self._greeter = greeter
         self._redact_payloads = redact_payloads
+        self._honours_requests = honours_requests
         self._clock = clock
         self._waiting: dict[str, None] = {}  # paths of bodies that are safe and wait for their rows
         self._scan = False  # whether more wait than we remember
@@ -416,6 +420,12 @@ class Ingest:
             conversation_id=talk.conversation_id,
             reconcile=self._reconcile,
         )
+        if who is not None and (turn := asked_to_be_forgotten(talk.turns)) is not None:
+            log.warning("call %s: the caller asks to be forgotten", talk.conversation_id)
+            self._calls.asked(tx, who.caller, talk.conversation_id, turn, at=understood.heard_at)
+            if self._honours_requests:
+                job = NewJob(kind=ERASE, args={"caller": who.caller}, unique_key=who.caller)
+                self._queue.enqueue(tx, job, now=self._clock())
         outcome = "completed" if understood.heard else "nothing"
         self._calls.settle(
             tx,

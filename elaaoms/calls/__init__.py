@@ -93,6 +93,17 @@ class Spending:
 
 
 @frozen(kw_only=True)
+class Request:
+    """A caller's wish to be forgotten, said in a call; times are unix seconds."""
+
+    id: int
+    caller: str
+    conversation_id: str
+    turn: int
+    asked_at: float
+
+
+@frozen(kw_only=True)
 class Held:
     """A correctly signed body that could not be understood."""
 
@@ -194,6 +205,20 @@ class CallStore(Protocol):
 
     def erased(self, transaction: Transaction, digest: str) -> bool:
         """Whether a conversation with this digest was erased."""
+        ...
+
+    def asked(
+        self, transaction: Transaction, caller: str, conversation_id: str, turn: int, *, at: float
+    ) -> None:
+        """Note that a caller asked to be forgotten; the same words count once."""
+        ...
+
+    async def requests(self, *, limit: int = 50) -> list[Request]:
+        """Wishes to be forgotten that nobody has answered, oldest first; an erasure answers them."""
+        ...
+
+    async def decline(self, request_id: int, *, now: float) -> None:
+        """Close a request without an erasure; NotFound."""
         ...
 
     def charge(self, transaction: Transaction, charges: Sequence[Charge]) -> None:

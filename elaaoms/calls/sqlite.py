@@ -9,7 +9,7 @@ from typing import Any
 from attrs import asdict, fields
 
 from elaaoms.archive import HELD, Archived
-from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Spending
+from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Request, Spending
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import NotFound
 from elaaoms.identity import Address
@@ -144,6 +144,7 @@ class SQLiteCallStore:
 
     def merge(self, transaction: Transaction, caller: str, into: str) -> None:
         transaction.execute("UPDATE calls SET caller = ? WHERE caller = ?", (into, caller))
+        transaction.execute("UPDATE requests SET caller = ? WHERE caller = ?", (into, caller))
         transaction.execute(
             "UPDATE callers SET calls = (SELECT count(*) FROM calls WHERE calls.caller = callers.caller),"
             " first_seen = min(callers.first_seen, other.first_seen),"
@@ -159,6 +160,35 @@ class SQLiteCallStore:
     async def aliases(self) -> Mapping[str, str]:
         rows = await self._database.fetch("SELECT caller, known_as FROM aliases")
         return {row["caller"]: row["known_as"] for row in rows}
+
+    def asked(
+        self, transaction: Transaction, caller: str, conversation_id: str, turn: int, *, at: float
+    ) -> None:
+        transaction.execute(
+            "INSERT INTO requests (caller, conversation_id, turn, asked_at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (conversation_id, turn) DO NOTHING",
+            (caller, conversation_id, turn, at),
+        )
+
+    async def requests(self, *, limit: int = 50) -> list[Request]:
+        rows = await self._database.fetch(
+            "SELECT id, caller, conversation_id, turn, asked_at FROM requests"
+            " WHERE declined_at IS NULL ORDER BY asked_at, id LIMIT ?",
+            (limit,),
+        )
+        return [Request(**dict(row)) for row in rows]
+
+    async def decline(self, request_id: int, *, now: float) -> None:
+        changed = await self._database.write(
+            lambda tx: (
+                tx.execute(
+                    "UPDATE requests SET declined_at = ? WHERE id = ? AND declined_at IS NULL",
+                    (now, request_id),
+                ).rowcount
+            )
+        )
+        if not changed:
+            raise NotFound(f"there is no open request {request_id}")
 
     def erased(self, transaction: Transaction, digest: str) -> bool:
         row = transaction.execute("SELECT 1 FROM erased WHERE digest = ?", (digest,)).fetchone()

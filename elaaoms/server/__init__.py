@@ -43,6 +43,8 @@ ADMIN = (
     Route("DELETE", "/api/callers/{caller}", api.erase_caller, Auth.ADMIN, limit=KIB),
     Route("GET", "/api/callers/{caller}/export", api.export_caller, Auth.ADMIN),
     Route("POST", "/api/callers/{caller}/merge", api.merge_caller, Auth.ADMIN, limit=KIB),
+    Route("GET", "/api/requests", api.list_requests, Auth.ADMIN),
+    Route("POST", "/api/requests/{id}/decline", api.decline_request, Auth.ADMIN, limit=KIB),
     Route("GET", "/api/erasures", api.list_erasures, Auth.ADMIN),
     Route("POST", "/api/erasures/check", api.check_receipt, Auth.ADMIN, limit=64 * KIB),
     Route("GET", "/api/calls", api.list_calls, Auth.ADMIN),

@@ -340,6 +340,19 @@ async def list_erasures(services: Services, request: web.Request, _: bytes) -> w
     return success(request, f"{len(rows)} erasures", {"erasures": rows})
 
 
+async def list_requests(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Callers who asked in a call to be forgotten, oldest first; erasing them answers it."""
+    found = await services.calls.requests(limit=_limit(_query(request, "limit")))
+    rows = [asdict(entry) | {"asked_at": views.moment(entry.asked_at)} for entry in found]
+    return success(request, f"{len(rows)} requests", {"requests": rows})
+
+
+async def decline_request(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Close a request without an erasure: it was not meant so, or the law wants the data kept."""
+    await services.calls.decline(_number(request.match_info["id"], "id"), now=services.clock())
+    return success(request, "declined", {})
+
+
 async def check_receipt(services: Services, request: web.Request, body: bytes) -> web.Response:
     """Whether a receipt is ours and unchanged."""
     receipt = parse_json(body)
