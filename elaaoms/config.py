@@ -479,6 +479,10 @@ class Privacy:
         "it is no longer byte for byte what was received then, and recordings stay as they are",
     )
 
+    erase_at_elevenlabs: bool = _setting(
+        False,
+        "Whether erasing a caller deletes the conversations at ElevenLabs too; needs a key for its API",
+    )
     honour_spoken_requests: bool = _setting(
         False,
         "Whether a caller who asks in a call to be forgotten is erased at once; else the request is listed",
@@ -487,7 +491,11 @@ class Privacy:
     @property
     def policy(self) -> redact.Policy:
         """What the redactor goes by."""
-        kinds = {setting.name for setting in fields(Privacy)} - {"redact_payloads", "honour_spoken_requests"}
+        kinds = {setting.name for setting in fields(Privacy)} - {
+            "redact_payloads",
+            "erase_at_elevenlabs",
+            "honour_spoken_requests",
+        }
         return redact.Policy(**{name: getattr(self, name) for name in kinds})
 
 

@@ -40,7 +40,7 @@ from elaaoms.database import CHECKED_AT_START, Database, set_aside
 from elaaoms.directory import Directory, Identified
 from elaaoms.embed import Encoder
 from elaaoms.embed.builtin import token_table
-from elaaoms.erasure import CopyErased, Eraser
+from elaaoms.erasure import ConversationsErased, CopyErased, Elsewhere, Eraser
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
@@ -335,6 +335,9 @@ async def _compose(
         announcements.forget(caller)
         recall.forget()
 
+    places: list[Elsewhere] = [] if replica is None else [CopyErased("openmemory", replica)]
+    if config.privacy.erase_at_elevenlabs and api is not None:
+        places.append(ConversationsErased(api))
     eraser = Eraser(
         database,
         archive,
@@ -342,7 +345,7 @@ async def _compose(
         memories,
         queue,
         directory,
-        elsewhere=[CopyErased("openmemory", replica)] if replica is not None else [],
+        elsewhere=places,
         forgets=forgets,
         clock=clock,
     )

@@ -186,6 +186,14 @@ class ElevenLabs:
         _object(body)
         return body
 
+    async def delete_conversation(self, conversation_id: str) -> bool:
+        """Delete a conversation with its recording there; False if it was gone already."""
+        try:
+            await self._send("DELETE", f"/v1/convai/conversations/{_part(conversation_id)}")
+        except NotFound:
+            return False
+        return True
+
     @asynccontextmanager
     async def audio(self, conversation_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """The recording as an MP3 in pieces; NotFound if there is none."""

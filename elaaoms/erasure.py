@@ -16,6 +16,7 @@ from elaaoms.archive import Archive
 from elaaoms.calls import CallStore
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.directory import Directory
+from elaaoms.elevenlabs import ElevenLabs
 from elaaoms.errors import NotFound, ProviderBlocked, ServiceUnavailable, StorageUnavailable
 from elaaoms.jobs import Done, Job, JobQueue, Outcome
 from elaaoms.memory import MemoryStore
@@ -71,6 +72,20 @@ class CopyErased:
         if gone.remaining:
             raise ServiceUnavailable(f"{gone.remaining} memories are still there")
         return {"deleted": gone.deleted, "remaining": 0, "verified_at": moment(gone.verified_at)}
+
+
+class ConversationsErased:
+    """The conversations at ElevenLabs, as a place of an erasure."""
+
+    name = "elevenlabs"
+
+    def __init__(self, api: ElevenLabs) -> None:
+        self._api = api
+
+    async def erase(self, caller: str, conversations: Sequence[str]) -> Mapping[str, Any]:
+        """Delete them there, transcripts and recordings; those that are gone already are counted apart."""
+        deleted = [await self._api.delete_conversation(conversation) for conversation in conversations]
+        return {"deleted": sum(deleted), "gone_before": len(deleted) - sum(deleted)}
 
 
 class Eraser:

@@ -183,6 +183,7 @@ class FakeElevenLabs:
                 web.delete("/v1/workspace/webhooks/{id}", self._delete_webhook),
                 web.get(f"{v1}/conversations", self._conversations),
                 web.get(f"{v1}/conversations/{{id}}", self._conversation),
+                web.delete(f"{v1}/conversations/{{id}}", self._delete_conversation),
                 web.get(f"{v1}/conversations/{{id}}/audio", self._audio),
             ]
         )
@@ -484,6 +485,11 @@ class FakeElevenLabs:
             "call_successful": "success",
             "direction": "inbound",
         }
+
+    async def _delete_conversation(self, request: web.Request) -> web.Response:
+        self._find(self.conversations, request, "conversation")
+        del self.conversations[request.match_info["id"]]
+        return web.json_response({})
 
     async def _conversation(self, request: web.Request) -> web.Response:
         return web.json_response(self._find(self.conversations, request, "conversation"))

@@ -31,7 +31,7 @@ from fakes_elevenlabs import (
 from test_daemon import ENVIRONMENT, command, install, serving
 
 from elaaoms.backfill import Backfill, Capture, Local, Report, estimate_usd, windows
-from elaaoms.config import Config, ElevenLabsSettings
+from elaaoms.config import Config, ElevenLabsSettings, Privacy
 from elaaoms.elevenlabs import ElevenLabs, Listed, connected
 from elaaoms.errors import ProviderBlocked
 from elaaoms.llm import Prices
@@ -396,3 +396,22 @@ async def test_bringing_an_event_and_asking_what_is_missing_need_the_admin_token
     missing = await platform.api("POST", "/api/calls/missing", asked)
     assert missing.data == {"missing": ["conv_00002"]}
     assert (await platform.api("POST", "/api/calls/missing", {"ids": []})).status == 400
+
+
+async def test_an_erasure_deletes_the_conversations_at_elevenlabs_too(
+    config: Config, fake: FakeElevenLabs, server: str
+) -> None:
+    fake.has(*past(3))
+    config = evolve(capturing(config, server), privacy=Privacy(erase_at_elevenlabs=True))
+    async with started(config, given=secrets(**KEYED)) as platform:
+        for event in [webhook(one) for one in fake.conversations.values()]:
+            await platform.takes(event)
+        callers = (await platform.api("GET", "/api/callers")).data["callers"]
+        fake.conversations.pop(next(iter(fake.conversations)))
+        removed = [
+            (await platform.api("DELETE", f"/api/callers/{row['caller']}")).data["elsewhere"]["elevenlabs"]
+            for row in callers
+        ]
+    assert fake.conversations == {}
+    assert sum(entry["deleted"] for entry in removed) == 2
+    assert sum(entry["gone_before"] for entry in removed) == 1
