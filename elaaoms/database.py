@@ -259,6 +259,7 @@ async def reading(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     try:
         connection.row_factory = sqlite3.Row
         await connection.execute("PRAGMA trusted_schema = OFF")
+        await connection.execute("PRAGMA temp_store = MEMORY")
         yield connection
     finally:
         await asyncio.shield(connection.close())
@@ -379,6 +380,7 @@ def _configure(connection: sqlite3.Connection) -> None:
         "foreign_keys = ON",
         "secure_delete = ON",
         "trusted_schema = OFF",
+        "temp_store = MEMORY",  # what is sorted must not lie in /var/tmp
         "cell_size_check = ON",
         "busy_timeout = 2000",
     ):

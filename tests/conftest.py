@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,17 @@ async def started(
         connected(up.url, up.admin_url, config.data, up=up) as platform,
     ):
         yield platform
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands that run within a test set the process's logging up; the next test finds it as before."""
+    root, ours = logging.getLogger(), logging.getLogger("elaaoms")
+    levels, handlers = (root.level, ours.level), root.handlers[:]
+    yield
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    root.handlers[:] = handlers
 
 
 @pytest.fixture

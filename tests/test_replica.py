@@ -325,11 +325,11 @@ async def test_another_server_gets_everything(bench: Bench, fake: FakeOpenMemory
 @pytest.mark.parametrize(
     ("statement", "gone"),
     [
-        ("UPDATE memories SET pinned = 1", False),
-        ("UPDATE memories SET status = 'forgotten'", True),
-        ("UPDATE memories SET content = 'Edited.', importance = 9", False),
+        ("UPDATE memories SET pinned = 1, seal = NULL", False),
+        ("UPDATE memories SET status = 'forgotten', seal = NULL", True),
+        ("UPDATE memories SET content = 'Edited.', importance = 9, seal = NULL", False),
         ("DELETE FROM memories", True),
-        ("UPDATE memories SET owner = 'caller_22222222222222222222222222222222'", False),
+        ("UPDATE memories SET owner = 'caller_22222222222222222222222222222222', seal = NULL", False),
     ],
 )
 async def test_whatever_changes_a_memory_reaches_the_replica(
@@ -407,7 +407,7 @@ async def test_what_was_known_before_there_was_a_replica_is_owed_from_the_start(
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for number, script in migrations():
             if "CREATE TABLE replica" in script:
-                values = _memory_values(a_memory("Known already."))
+                values = _sealed(_memory_values(a_memory("Known already.")), "memories")
                 connection.execute(_SAVE_MEMORY, values)
             connection.executescript(f"{script}; PRAGMA user_version = {number};")
         assert connection.execute("SELECT changed FROM replica").fetchall() == [(1,)]
@@ -456,7 +456,9 @@ async def test_a_crash_between_sending_and_noting_leaves_no_copy_behind(
     assert not fake.rows
 
 
-@pytest.mark.parametrize("change", ["UPDATE memories SET content = 'New.'", "DELETE FROM memories"])
+@pytest.mark.parametrize(
+    "change", ["UPDATE memories SET content = 'New.', seal = NULL", "DELETE FROM memories"]
+)
 async def test_a_change_that_is_taken_back_after_it_was_sent_is_taken_back_there_too(
     bench: Bench, fake: FakeOpenMemory, change: str
 ) -> None:
