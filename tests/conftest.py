@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import logging
@@ -244,6 +245,30 @@ class Platform:
     def count(self, table: str) -> int:
         """How many rows a table has."""
         return int(self.sql(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608
+
+
+# -- time ---------------------------------------------------------------------------
+
+
+def grows_linearly(short: Callable[[], object], long: Callable[[], object], factor: float) -> bool:
+    """Whether `long`, with `factor` times as much to read, takes that much longer at most, give or take a half.
+
+    The time is this thread's own on the processor, so that a busy machine changes nothing.
+    """
+    short()
+    return _elapsed(long) <= 1.5 * factor * _elapsed(short) + 0.05
+
+
+def _elapsed(work: Callable[[], object]) -> float:
+    best = 99.0
+    for _ in range(2):
+        gc.collect()
+        gc.disable()
+        began = time.thread_time()
+        work()
+        best = min(best, time.thread_time() - began)
+        gc.enable()
+    return best
 
 
 # -- a daemon -----------------------------------------------------------------------

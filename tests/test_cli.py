@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +118,8 @@ def test_bad_usage_ends_with_2_and_no_traceback(tmp_path: Path, arguments: str) 
 
 
 def test_the_demo_tells_its_story_without_any_file_or_key(tmp_path: Path) -> None:
-    began = time.monotonic()
     told = elaaoms("demo", cwd=tmp_path)
     assert told.returncode == 0, told.stdout + told.stderr
-    assert time.monotonic() - began < 10
     assert told.stderr == ""
     for word in ("Robin", "XYZ-789", "York", "peanuts"):
         assert word in told.stdout
