@@ -6,11 +6,18 @@ from functools import partial
 
 from aiohttp import web
 
-from elaaoms.server import api, hooks
+from elaaoms.server import api, docs, hooks
 from elaaoms.server.border import Auth, Route, Services, border, serve, sign_off
+from elaaoms.server.openapi import document
 
 KIB = 1 << 10
 MIB = 1 << 20
+
+DESCRIBED = (
+    Route("GET", "/openapi.json", docs.openapi, Auth.NONE),
+    Route("GET", "/docs", docs.page, Auth.NONE),
+    Route("GET", "/docs/{file}", docs.asset, Auth.NONE),
+)
 
 PUBLIC = (
     Route("POST", "/webhook/post-call", hooks.post_call, Auth.SIGNED),
@@ -27,6 +34,7 @@ PUBLIC = (
     ),
     Route("GET", "/health", hooks.health, Auth.NONE),
     Route("POST", "/echo", hooks.echo, Auth.NONE, limit=64 * KIB),
+    *DESCRIBED,
 )
 
 ADMIN = (
@@ -56,12 +64,14 @@ ADMIN = (
     Route("GET", "/api/jobs/{id}", api.show_job, Auth.ADMIN),
     Route("POST", "/api/jobs/{id}/retry", api.retry_job, Auth.ADMIN, limit=KIB),
     Route("POST", "/api/jobs/{id}/cancel", api.cancel_job, Auth.ADMIN, limit=KIB),
+    *DESCRIBED,
 )
 
 
 def make_app(services: Services, routes: tuple[Route, ...]) -> web.Application:
     """An application that serves `routes`; every answer carries a request id, every error the wrapper."""
     app = web.Application(middlewares=[border(services)])
+    app[docs.DOCUMENT] = docs.Document(partial(document, *PUBLIC, *ADMIN))
     app.on_response_prepare.append(partial(sign_off, services))
     for route in routes:
         app.router.add_route(route.method, route.path, partial(serve, services, route))

@@ -26,9 +26,13 @@ from elaaoms.database import Database
 from elaaoms.directory import Directory
 from elaaoms.erasure import Eraser
 from elaaoms.errors import (
+    ConfigError,
     Conflicting,
     ElaaomsError,
     NotFound,
+    ProviderBlocked,
+    ServiceRejected,
+    ServiceUnavailable,
     StorageFailed,
     StorageUnavailable,
     Unreadable,
@@ -278,6 +282,10 @@ def _failed(services: Services, request: web.Request, error: Exception) -> web.S
         return failure(request, 503, str(error), headers={"Retry-After": f"{error.retry_after:.0f}"})
     if isinstance(error, StorageFailed):
         return failure(request, 503, str(error), headers={"Retry-After": "30"})
+    if isinstance(error, ConfigError | ProviderBlocked | ServiceRejected):
+        return failure(request, 409, str(error))
+    if isinstance(error, ServiceUnavailable):
+        return failure(request, 503, str(error), headers={"Retry-After": f"{error.retry_after or 30:.0f}"})
     log.error("a request failed", exc_info=error)
     return failure(request, 500, "an error inside elaaoms; its log has the request id")
 
@@ -316,7 +324,7 @@ async def sign_off(services: Services, request: web.Request, response: web.Strea
     """Headers that every response carries."""
     response.headers["X-Request-ID"] = request.get(REQUEST_ID) or str(uuid.uuid4())
     response.headers["Server"] = f"elaaoms/{__version__}"
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"
     if services.config.server.cors_origins:
         response.headers.add("Vary", "Origin")
