@@ -194,6 +194,11 @@ class Server:
         _Between(10, 30_000),
     )
 
+    @property
+    def admin_is_local(self) -> bool:
+        """Whether only this machine reaches the admin listener."""
+        return _is_loopback(self.admin_host)
+
     def __attrs_post_init__(self) -> None:
         hosts = {self.host, self.admin_host}
         if self.port == self.admin_port != 0 and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):  # noqa: S104

@@ -41,14 +41,16 @@ from elaaoms.extract.model import Model
 from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style
 from elaaoms.identity import Address
-from elaaoms.ingest import Ingest
-from elaaoms.jobs import Schedule
+from elaaoms.ingest import REMEMBER, Ingest
+from elaaoms.jobs import Job, Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
+from elaaoms.llm.measured import Measured
 from elaaoms.memory import Heard, Scrubbed
 from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
+from elaaoms.metrics import Metrics
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
@@ -64,6 +66,7 @@ LAST_WORDS_S = 0.2  # for answers on their way when the disk failed
 PRUNE_EVERY_S = 3600.0
 SCRUB_FIRST_S = 60.0  # after a start
 DAY_S = 86400.0
+LAG_EVERY_S = 0.5
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
 SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
@@ -102,6 +105,7 @@ async def running(
             group.create_task(_work(services, stop), name="worker")
             meanwhile.append(group.create_task(_tidy(services), name="tidy"))
             meanwhile.append(group.create_task(_scrub(services), name="scrub"))
+            meanwhile.append(group.create_task(_measure_lag(services), name="lag"))
             try:
                 at = config.server
                 async with (
@@ -215,7 +219,9 @@ async def _compose(
         aliases=await calls.aliases(),
     )
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
-    extractor, greeter = _readers(config, secrets, budget)
+    metrics = Metrics()
+    database.observe = partial(metrics.took, "database")
+    extractor, greeter = _readers(config, secrets, budget, metrics)
     privacy = config.privacy.policy
     audit = SQLiteAuditTrail(database)
     ingest = Ingest(
@@ -227,6 +233,7 @@ async def _compose(
         directory,
         extractor,
         audit,
+        metrics,
         policy=Policy(
             duplicate_threshold=config.memory.duplicate_threshold,
             share_importance=config.memory.share_importance,
@@ -262,15 +269,22 @@ async def _compose(
         calls=calls,
         memories=memories,
         queue=queue,
-        worker=Worker(queue, ingest.handlers, concurrency=config.worker.concurrency, clock=clock),
+        worker=Worker(
+            queue,
+            ingest.handlers,
+            concurrency=config.worker.concurrency,
+            clock=clock,
+            seen=partial(_attempted, metrics),
+        ),
         directory=directory,
         ingest=ingest,
         eraser=Eraser(database, archive, calls, memories, queue, directory, clock=clock),
         extractor=extractor,
-        reader=partial(_reader, config, secrets),
+        reader=partial(_reader, config, secrets, metrics),
         budget=budget,
         recall=recall,
         audit=audit,
+        metrics=metrics,
         aside=tuple(set_aside_before(config.data)),
         clock=clock,
         fatal=fail,
@@ -279,15 +293,23 @@ async def _compose(
 
 def extractor_of(config: Config, secrets: Secrets, budget: Meter) -> Extractor:
     """What reads the transcripts; SDKs are imported only here, when they are used."""
-    return _readers(config, secrets, budget)[0]
+    return _readers(config, secrets, budget, Metrics())[0]
 
 
-def _readers(config: Config, secrets: Secrets, budget: Meter) -> tuple[Extractor, Greeter | None]:
+def _attempted(metrics: Metrics, job: Job, state: str, seconds: float) -> None:
+    metrics.attempted(job.kind, state, seconds)
+    if job.kind == REMEMBER and state == "failed":
+        metrics.extracted("failed")
+
+
+def _readers(
+    config: Config, secrets: Secrets, budget: Meter, metrics: Metrics
+) -> tuple[Extractor, Greeter | None]:
     """What reads the transcripts, and what words the greetings with the same models."""
     llm = config.llm
     if llm.provider == "rules":
         return Rules(), None
-    models = Chain(models_of(config, secrets))
+    models = Chain([Measured(model, metrics) for model in models_of(config, secrets)])
     greeter = None
     if config.greeting.writer == "model":
         greeter = Greeter(models, privacy=config.privacy.policy, budget=budget)
@@ -295,7 +317,7 @@ def _readers(config: Config, secrets: Secrets, budget: Meter) -> tuple[Extractor
 
 
 def _reader(
-    config: Config, secrets: Secrets, provider: str | None, model: str | None, budget: Meter
+    config: Config, secrets: Secrets, metrics: Metrics, provider: str | None, model: str | None, budget: Meter
 ) -> tuple[Extractor, str]:
     """Another extractor for a replay, and the model it asks; it has no fallback, so that figures are its own."""
     llm = evolve(config.llm, provider=provider or config.llm.provider, fallback=())
@@ -308,7 +330,7 @@ def _reader(
             llm, openai=evolve(llm.openai, model=model), anthropic=evolve(llm.anthropic, model=model)
         )
     asked = llm.openai.model if llm.provider == "openai" else llm.anthropic.model
-    return extractor_of(evolve(config, llm=llm), secrets, budget), asked
+    return _readers(evolve(config, llm=llm), secrets, budget, metrics)[0], asked
 
 
 def models_of(
@@ -403,6 +425,15 @@ async def _scrub(services: Services) -> None:
         except ElaaomsError as error:
             log.warning("the rows cannot be compared with their seals now: %s", error)
         await asyncio.sleep(DAY_S)
+
+
+async def _measure_lag(services: Services) -> None:
+    """Notice how late the event loop is: callers wait while something else computes in it."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        services.metrics.loop_lag.observe(max(0.0, loop.time() - due))
 
 
 @asynccontextmanager

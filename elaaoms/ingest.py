@@ -50,6 +50,7 @@ from elaaoms.memory import (
     is_caller,
     owner_of,
 )
+from elaaoms.metrics import Metrics
 from elaaoms.redact.payload import without_secrets
 from elaaoms.replay import Reading, Replay, reasons
 from elaaoms.webhooks import AUDIO, Collected, Conversation, Event, Scanner, parse_event
@@ -114,6 +115,7 @@ class Ingest:
         directory: Directory,
         extractor: Extractor,
         audit: AuditTrail,
+        metrics: Metrics,
         *,
         policy: reconcile.Policy,
         privacy: redact.Policy,
@@ -131,6 +133,7 @@ class Ingest:
         self._directory = directory
         self._extractor = extractor
         self._audit = audit
+        self._metrics = metrics
         self._calls_per_hour = calls_per_hour
         self._reconcile = partial(reconcile.learn, policy=policy)
         self._privacy = privacy
@@ -356,6 +359,7 @@ class Ingest:
             understood.secrets,
             self._extractor.name,
         )
+        self._metrics.extracted("completed" if understood.heard else "nothing", reasons(understood.dropped))
         return Done(write)
 
     def _open(self, path: str) -> tuple[Event, Conversation]:

@@ -190,6 +190,10 @@ class JobQueue(Protocol):
         """How many jobs are in each state."""
         ...
 
+    async def depths(self) -> Mapping[tuple[str, str], int]:
+        """How many jobs wait, run or failed, by kind and state."""
+        ...
+
     async def oldest_due(self) -> float | None:
         """`run_at` of the available job that has waited longest."""
         ...

@@ -260,6 +260,13 @@ class SQLiteJobQueue:
         rows = await self._database.fetch("SELECT state, count(*) AS n FROM jobs GROUP BY state")
         return {state.value: 0 for state in State} | {row["state"]: row["n"] for row in rows}
 
+    async def depths(self) -> Mapping[tuple[str, str], int]:
+        rows = await self._database.fetch(
+            "SELECT kind, state, count(*) AS n FROM jobs WHERE state IN ('available', 'running', 'failed')"
+            " GROUP BY kind, state"
+        )
+        return {(row["kind"], row["state"]): row["n"] for row in rows}
+
     async def oldest_due(self) -> float | None:
         rows = await self._database.fetch(_OLDEST)
         return rows[0]["due"]  # type: ignore[no-any-return]

@@ -19,6 +19,7 @@ from elaaoms.errors import (
 from elaaoms.jobs import Blocked, Done, Failed, Job, JobQueue, Outcome, Released, Retry
 
 Handler: TypeAlias = Callable[[Job], Awaitable[Outcome]]
+Seen: TypeAlias = Callable[[Job, str, float], None]
 
 LOOK_AGAIN_S = 60.0  # at the latest, so that a jump of the clock delays a job by no more
 SET_BACK_S = 60.0  # a clock that goes back by more was set, and its jobs with it
@@ -40,12 +41,16 @@ class Worker:
         concurrency: int,
         clock: Callable[[], float],
         grace_s: float = 20.0,
+        seen: Seen = lambda job, state, seconds: None,
     ) -> None:
         self._queue = queue
         self._handlers = handlers
         self._concurrency = concurrency
         self._clock = clock
         self._grace_s = grace_s
+        self._seen = (
+            seen  # told of every attempt: the state that the job is in after it, and how long it took
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._refused: dict[int, str] = {}  # which provider a job waits for
         self._blocked: dict[str, tuple[str, float]] = {}  # why, and until when that holds
@@ -138,6 +143,7 @@ class Worker:
             slow.cancel()
         took = loop.time() - started
         state = "settled elsewhere" if settled is None else settled
+        self._seen(job, state, took)
         log.info("job %d %s attempt=%d %s in %.0f ms", job.id, job.kind, job.attempt, state, took * 1000)
 
     async def _outcome(self, job: Job) -> Outcome:

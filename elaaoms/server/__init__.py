@@ -6,7 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
-from elaaoms.server import api, docs, hooks
+from elaaoms.server import api, docs, exposition, hooks
 from elaaoms.server.border import Auth, Route, Services, border, serve, sign_off
 from elaaoms.server.openapi import document
 
@@ -39,6 +39,7 @@ PUBLIC = (
 
 ADMIN = (
     Route("GET", "/health", hooks.health, Auth.NONE),
+    Route("GET", "/metrics", exposition.metrics, Auth.LOCAL),
     Route("GET", "/api/memories", api.list_memories, Auth.ADMIN),
     Route("POST", "/api/memories", api.add_memory, Auth.ADMIN, limit=64 * KIB),
     Route("POST", "/api/memories/import", api.import_memories, Auth.ADMIN, limit=64 * MIB),

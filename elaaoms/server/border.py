@@ -42,6 +42,7 @@ from elaaoms.ingest import Ingest
 from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.memory import MemoryStore
+from elaaoms.metrics import Metrics
 from elaaoms.recall import Recall
 from elaaoms.server.connections import Connection
 from elaaoms.webhooks import InvalidSignature, Verifier
@@ -63,6 +64,7 @@ class Auth(Enum):
     SIGNED = "an ElevenLabs-Signature, checked while the body is read"
     TOOL = "the tool token or a valid signature"
     ADMIN = "the admin token"
+    LOCAL = "nothing while the admin listener is on loopback, else the admin token"
 
 
 class Refused(ElaaomsError):
@@ -98,6 +100,7 @@ class Services:
     budget: Budget
     recall: Recall
     audit: AuditTrail
+    metrics: Metrics
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
@@ -131,7 +134,7 @@ async def serve(services: Services, route: Route, request: web.Request) -> web.S
     request[ROUTE] = route
     if route.auth is Auth.SIGNED:
         return await route.handler(services, request, b"")
-    if route.auth is Auth.ADMIN:
+    if route.auth is Auth.ADMIN or (route.auth is Auth.LOCAL and not services.config.server.admin_is_local):
         _admit(request, services.admin_token)
     verifier = None
     if route.auth is Auth.TOOL:
@@ -228,8 +231,9 @@ def border(services: Services) -> Middleware:
             response = _preflight(services, request) or await _answered(services, request, handler)
             resource = request.match_info.route.resource
             path = resource.canonical if resource is not None else "unmatched"
-            took = (asyncio.get_running_loop().time() - started) * 1000
-            log.info("%s %s %d in %.1f ms", request.method, path, response.status, took)
+            took = asyncio.get_running_loop().time() - started
+            services.metrics.answered(request.method, path, response.status, took)
+            log.info("%s %s %d in %.1f ms", request.method, path, response.status, took * 1000)
         return response
 
     return around
@@ -258,6 +262,7 @@ async def _answered(services: Services, request: web.Request, handler: Inner) ->
     except Refused as error:
         return failure(request, error.status, str(error), headers=error.headers)
     except InvalidSignature as error:
+        services.metrics.signature_refused()
         log.warning("a signature was refused: %s", error)  # the answer does not say why
         return failure(request, 401, "missing or wrong signature")
     except Unreadable as error:

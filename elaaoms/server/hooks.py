@@ -48,6 +48,8 @@ async def post_call(services: Services, request: web.Request, _: bytes) -> web.R
         verifier.finish()
         archived = await services.archive.keep(incoming, check)
     accepted = await services.ingest.take(archived)
+    became = "held" if archived.event is None else "duplicate" if accepted.duplicate else "accepted"
+    services.metrics.arrived(accepted.webhook_type, became)
     message = (
         "seen before" if accepted.duplicate else "held for review" if archived.event is None else "accepted"
     )

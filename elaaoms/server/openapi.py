@@ -15,7 +15,7 @@ from elaaoms import __version__
 from elaaoms.jobs import State
 from elaaoms.memory import Category, Status
 from elaaoms.recall import Initiation, Search
-from elaaoms.server import api, docs, hooks, shapes
+from elaaoms.server import api, docs, exposition, hooks, shapes
 from elaaoms.server.border import SIGNATURE, TOKEN, Auth, Handler, Route
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -80,6 +80,7 @@ SAID: Mapping[Handler, Says] = {
         answer=shapes.Health,
     ),
     hooks.echo: Says(body={"description": "Any JSON"}, answer={"type": "object"}),
+    exposition.metrics: Says(answer=_TEXT, bare=True, kind="text/plain"),
     docs.openapi: Says(bare=True),
     docs.page: Says(answer=_TEXT, bare=True, kind="text/html"),
     docs.asset: Says(answer=_TEXT, bare=True, kind="text/*"),
@@ -159,7 +160,9 @@ _SECURITY: Mapping[Auth, Sequence[str]] = {
     Auth.SIGNED: ("signature",),
     Auth.TOOL: ("toolToken", "toolBearer", "signature"),
     Auth.ADMIN: ("adminBearer", "adminToken"),
+    Auth.LOCAL: ("", "adminBearer", "adminToken"),
 }
+_ADMINS = (Auth.ADMIN, Auth.LOCAL)
 _SCHEMES = {
     "signature": {
         "type": "apiKey",
@@ -217,9 +220,9 @@ def _operation(route: Route, models: _Models) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.handler.__name__,
         "summary": re.split(r"(?<=[.;:]) ", text, maxsplit=1)[0].rstrip(".;:"),
-        "description": f"{text} Only on the admin listener." if route.auth is Auth.ADMIN else text,
+        "description": f"{text} Only on the admin listener." if route.auth in _ADMINS else text,
         "tags": [_tag(route.path)],
-        "security": [{name: []} for name in _SECURITY[route.auth]],
+        "security": [{name: []} if name else {} for name in _SECURITY[route.auth]],
         "parameters": [
             *(_parameter("path", _PATH[name]) for name in named),
             *(_parameter("query", parameter) for parameter in says.query),
