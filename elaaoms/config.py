@@ -431,6 +431,15 @@ class Limits:
         "0 is no limit",
         _Between(0, 1_000_000),
     )
+    caller_per_minute: int = _setting(
+        6000,
+        "Requests of one caller in a minute while on the phone (client-data and search-memory); what is above gets "
+        "a stranger's answer or 429; 0 is no limit",
+        _Between(0, 1_000_000),
+    )
+    agent_per_minute: int = _setting(
+        60_000, "The same for all calls of one agent together", _Between(0, 10_000_000)
+    )
 
 
 @frozen(kw_only=True)

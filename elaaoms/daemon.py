@@ -55,6 +55,7 @@ from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
 from elaaoms.server.connections import Listener, most_connections
+from elaaoms.server.rates import Rates
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
@@ -285,6 +286,11 @@ async def _compose(
         recall=recall,
         audit=audit,
         metrics=metrics,
+        rates=Rates(
+            caller_per_minute=config.limits.caller_per_minute,
+            agent_per_minute=config.limits.agent_per_minute,
+            clock=clock,
+        ),
         aside=tuple(set_aside_before(config.data)),
         clock=clock,
         fatal=fail,

@@ -45,6 +45,7 @@ from elaaoms.memory import MemoryStore
 from elaaoms.metrics import Metrics
 from elaaoms.recall import Recall
 from elaaoms.server.connections import Connection
+from elaaoms.server.rates import Rates
 from elaaoms.webhooks import InvalidSignature, Verifier
 
 log = logging.getLogger("elaaoms.http")
@@ -101,6 +102,7 @@ class Services:
     recall: Recall
     audit: AuditTrail
     metrics: Metrics
+    rates: Rates
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more

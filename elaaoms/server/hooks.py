@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -15,7 +16,8 @@ from elaaoms.database import Transaction
 from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
 from elaaoms.recall import Initiation, Search
 from elaaoms.recall import not_now as nothing_now
-from elaaoms.server.border import Refused, Services, failure, pieces, success, verifier_of
+from elaaoms.server.border import ROUTE, Refused, Services, failure, pieces, success, verifier_of
+from elaaoms.server.rates import Exceeded
 from elaaoms.webhooks import AUDIO, Event, clean, parse_json
 
 T = TypeVar("T")
@@ -58,7 +60,10 @@ async def post_call(services: Services, request: web.Request, _: bytes) -> web.R
 
 async def client_data(services: Services, request: web.Request, body: bytes) -> web.Response:
     """What the agent is given before it answers."""
-    return web.json_response(await services.recall.initiation(parsed(body, Initiation)))
+    wanted = parsed(body, Initiation)
+    if _exceeded(services, request, wanted.hints.caller_id, wanted.agent):
+        return stranger(services)  # a call is answered, whoever rings and however often
+    return web.json_response(await services.recall.initiation(wanted))
 
 
 def stranger(services: Services) -> web.Response:
@@ -74,7 +79,18 @@ async def search_memory(services: Services, request: web.Request, body: bytes) -
     query = raw.get("query") if isinstance(raw, dict) else None
     if isinstance(query, str):
         raw["query"] = " ".join(clean(query).split())
-    return web.json_response(await services.recall.search(strict.structure(_REQUESTS, raw, Search)))
+    wanted = strict.structure(_REQUESTS, raw, Search)
+    if exceeded := _exceeded(services, request, wanted.hints.caller_id, wanted.agent_id or ""):
+        wait = {"Retry-After": str(math.ceil(exceeded.wait_s))}
+        raise Refused(429, f"too many requests (limits.{exceeded.setting})", headers=wait)
+    return web.json_response(await services.recall.search(wanted))
+
+
+def _exceeded(services: Services, request: web.Request, caller: str, agent: str) -> Exceeded | None:
+    exceeded = services.rates.exceeded(caller, agent)
+    if exceeded is not None:
+        services.metrics.limited(request[ROUTE].path, exceeded.setting)
+    return exceeded
 
 
 def not_now(services: Services) -> web.Response:

@@ -74,7 +74,7 @@ _TEXT: Schema = {"type": "string"}
 SAID: Mapping[Handler, Says] = {
     hooks.post_call: Says(body=shapes.Event, closed=False, answer=shapes.Accepted),
     hooks.client_data: Says(body=Initiation, closed=False, answer=shapes.InitiationData, bare=True),
-    hooks.search_memory: Says(body=Search, closed=False, answer=shapes.SearchAnswer, bare=True),
+    hooks.search_memory: Says(body=Search, closed=False, answer=shapes.SearchAnswer, bare=True, also=(429,)),
     hooks.health: Says(
         query=(Parameter(name="strict", description="With 1, degraded is answered 503 as well"),),
         answer=shapes.Health,
