@@ -22,10 +22,12 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn, cast
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from attrs import evolve, frozen
 
+from elaaoms.alerts import Alerts, Condition, Hours, above, below, named, silent
 from elaaoms.archive import Archive, disk_errors
 from elaaoms.audit import SQLiteAuditTrail
 from elaaoms.budget import Budget, Meter
@@ -68,6 +70,8 @@ PRUNE_EVERY_S = 3600.0
 SCRUB_FIRST_S = 60.0  # after a start
 DAY_S = 86400.0
 LAG_EVERY_S = 0.5
+ALERT_EVERY_S = 30.0
+HOUR_S = 3600.0
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
 SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
@@ -106,6 +110,8 @@ async def running(
             group.create_task(_work(services, stop), name="worker")
             meanwhile.append(group.create_task(_tidy(services), name="tidy"))
             meanwhile.append(group.create_task(_scrub(services), name="scrub"))
+            if config.alerts.webhook_url:
+                meanwhile.append(group.create_task(_alert(alerts_of(secrets, services)), name="alerts"))
             meanwhile.append(group.create_task(_measure_lag(services), name="lag"))
             try:
                 at = config.server
@@ -431,6 +437,53 @@ async def _scrub(services: Services) -> None:
         except ElaaomsError as error:
             log.warning("the rows cannot be compared with their seals now: %s", error)
         await asyncio.sleep(DAY_S)
+
+
+def alerts_of(secrets: Secrets, services: Services) -> Alerts:
+    """Who tells the operator of trouble, by the settings of [alerts]."""
+    config, clock = services.config, services.clock
+    wanted = config.alerts
+    conditions: dict[str, Condition] = {
+        "provider_blocked": named(
+            "calls wait because {} cannot be used: {}",
+            lambda: {**services.worker.blocked, **services.extractor.blocked()},
+        )
+    }
+
+    async def troubled() -> float:
+        return await services.queue.troubled(REMEMBER, since=clock() - HOUR_S)
+
+    async def free() -> float:
+        return await asyncio.to_thread(services.archive.free_bytes) / MIB
+
+    if wanted.failed_calls:
+        sentence = "{:.0f} calls of the last hour could not be read; see `elaaoms jobs list --state failed`"
+        conditions["extraction_failing"] = above(sentence, troubled, wanted.failed_calls - 1)
+    if wanted.disk_free_mb:
+        conditions["disk_filling"] = below("the disk has {:.0f} MiB left", free, wanted.disk_free_mb)
+    if wanted.silent_minutes:
+        hours = Hours(wanted.weekdays, *wanted.minutes, ZoneInfo(wanted.timezone))
+        conditions["webhooks_silent"] = silent(
+            services.calls.newest_arrival, after_s=wanted.silent_minutes * 60.0, hours=hours
+        )
+    return Alerts(
+        services.database,
+        conditions,
+        url=wanted.webhook_url,
+        secret=secrets.get("alerts_secret") or secrets.webhook_secrets[0],
+        quiet_s=wanted.quiet_minutes * 60.0,
+        installation=urlsplit(config.server.public_url).hostname or socket.gethostname(),
+        clock=clock,
+    )
+
+
+async def _alert(alerts: Alerts) -> None:
+    while True:
+        try:
+            await alerts.look()
+        except ElaaomsError as error:
+            log.warning("the alerts cannot be looked at now: %s", error)
+        await asyncio.sleep(ALERT_EVERY_S)
 
 
 async def _measure_lag(services: Services) -> None:

@@ -267,6 +267,14 @@ class SQLiteJobQueue:
         )
         return {(row["kind"], row["state"]): row["n"] for row in rows}
 
+    async def troubled(self, kind: str, *, since: float) -> int:
+        rows = await self._database.fetch(
+            "SELECT (SELECT count(*) FROM jobs WHERE state = 'failed' AND kind = :kind AND finished_at >= :since)"
+            " + (SELECT count(*) FROM jobs WHERE state = 'available' AND kind = :kind AND attempt >= 2) AS n",
+            {"kind": kind, "since": since},
+        )
+        return int(rows[0]["n"])
+
     async def oldest_due(self) -> float | None:
         rows = await self._database.fetch(_OLDEST)
         return rows[0]["due"]  # type: ignore[no-any-return]
