@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
-from attrs import Attribute, evolve, field, fields, frozen, has
+from attrs import Attribute, asdict, evolve, field, fields, frozen, has
 from cattrs import BaseValidationError, Converter
 
 from elaaoms import redact, strict
@@ -515,12 +515,40 @@ class AlertSettings:
         return frozenset(map(_DAYS.index, self.business_days))
 
 
+_LEVEL = _OneOf("debug", "info", "warning", "error")
+_OWN_LEVEL = _OneOf("", "debug", "info", "warning", "error")
+
+
+@frozen(kw_only=True)
+class Levels:
+    """`[logging.levels]`: parts of the program with a level of their own."""
+
+    webhooks: str = _setting("", "One line for each request, and what was refused", _OWN_LEVEL)
+    jobs: str = _setting("", "One line for each job, and what calls taught", _OWN_LEVEL)
+    llm: str = _setting("", "Language models", _OWN_LEVEL)
+    openmemory: str = _setting("", "The copy in OpenMemory", _OWN_LEVEL)
+    errors: str = _setting("warning", "Least level of the file errors.log", _LEVEL)
+
+
 @frozen(kw_only=True)
 class Logging:
-    """`[logging]`: what is written to stderr."""
+    """`[logging]`: what is written to stderr, and to files."""
 
-    level: str = _setting("info", "Least level that is written", _OneOf("debug", "info", "warning", "error"))
+    level: str = _setting("info", "Least level that is written", _LEVEL)
     format: str = _setting("auto", "How lines look; auto suits where they go", _OneOf("auto", "text", "json"))
+    file: bool = _setting(
+        False, "Whether lines are also written as JSON to logs/elaaoms.log and logs/errors.log in data_dir"
+    )
+    file_mb: int = _setting(10, "Largest log file, in MiB; then it begins anew", _Between(1, 10_240))
+    files: int = _setting(5, "Older log files that are kept", _Between(1, 1000))
+    levels: Levels = field(
+        factory=Levels, metadata={"comment": 'Levels of parts of the program; "" is that of [logging].'}
+    )
+
+    @property
+    def areas(self) -> Mapping[str, str]:
+        """The areas with a level of their own."""
+        return {name: level for name, level in asdict(self.levels).items() if level and name != "errors"}
 
 
 @frozen(kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from elaaoms import reconcile, redact
+from elaaoms import logs, reconcile, redact
 from elaaoms.archive import Archive, Archived
 from elaaoms.audit import AuditTrail, Entry
 from elaaoms.budget import Tally
@@ -201,6 +201,7 @@ class Ingest:
             talk = evolve(talk, summary=summary, title=title)
             archived = evolve(archived, event=evolve(event, conversation=talk))
         who = await self._directory.identify_call(talk) if talk is not None else None
+        _note(event.conversation_id, talk.agent_id if talk is not None else "", who)
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
 
@@ -381,6 +382,7 @@ class Ingest:
         now = self._clock()
         heard_at = talk.started_at or event.event_timestamp or now
         who = await self._directory.identify_call(talk)
+        _note(talk.conversation_id, talk.agent_id, who)
         known = await self._memories.active(who.caller) if who is not None else []
         known = [
             memory
@@ -722,6 +724,11 @@ class _Base64:
             self._begun = True
         if audio:
             self._write(audio)
+
+
+def _note(conversation_id: str, agent_id: str, who: Identified | None) -> None:
+    """Let the log say what call this is about; the caller's key is their pseudonym there."""
+    logs.note(conversation=conversation_id, agent=agent_id, caller=who.caller if who else None)
 
 
 def _erased(event: Event) -> Accepted:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
+from elaaoms import logs
 from elaaoms.errors import (
     NotFound,
     ProviderBlocked,
@@ -130,6 +131,10 @@ class Worker:
         self._queue.announce()
 
     async def _work(self, job: Job) -> None:
+        with logs.fields(job=job.id):
+            await self._worked(job)
+
+    async def _worked(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
         slow = loop.call_later(SLOW_S, log.warning, "job %d (%s) is slow, it goes on", job.id, job.kind)
@@ -144,7 +149,9 @@ class Worker:
         took = loop.time() - started
         state = "settled elsewhere" if settled is None else settled
         self._seen(job, state, took)
-        log.info("job %d %s attempt=%d %s in %.0f ms", job.id, job.kind, job.attempt, state, took * 1000)
+        figures = {"kind": job.kind, "attempt": job.attempt, "state": state, "ms": round(took * 1000)}
+        line = "job %d %s attempt=%d %s in %.0f ms"
+        log.info(line, job.id, *figures.values(), extra={"figures": figures})
 
     async def _outcome(self, job: Job) -> Outcome:
         outcome = await self._handled(job)

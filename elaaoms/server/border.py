@@ -235,7 +235,14 @@ def border(services: Services) -> Middleware:
             path = resource.canonical if resource is not None else "unmatched"
             took = asyncio.get_running_loop().time() - started
             services.metrics.answered(request.method, path, response.status, took)
-            log.info("%s %s %d in %.1f ms", request.method, path, response.status, took * 1000)
+            figures = {
+                "method": request.method,
+                "route": path,
+                "status": response.status,
+                "ms": round(took * 1000, 1),
+            }
+            line = "%s %s %d in %.1f ms"
+            log.info(line, *figures.values(), extra={"figures": figures})
         return response
 
     return around

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from attrs import asdict
 
-from elaaoms import __version__, strict
+from elaaoms import __version__, logs, strict
 from elaaoms.budget import NAME as BUDGET
 from elaaoms.database import Transaction
 from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
@@ -61,9 +61,12 @@ async def post_call(services: Services, request: web.Request, _: bytes) -> web.R
 async def client_data(services: Services, request: web.Request, body: bytes) -> web.Response:
     """What the agent is given before it answers."""
     wanted = parsed(body, Initiation)
+    logs.note(conversation=wanted.conversation_id, agent=wanted.agent)
     if _exceeded(services, request, wanted.hints.caller_id, wanted.agent):
         return stranger(services)  # a call is answered, whoever rings and however often
-    return web.json_response(await services.recall.initiation(wanted))
+    answer = await services.recall.initiation(wanted)
+    logs.note(caller=answer.get("user_id"))
+    return web.json_response(answer)
 
 
 def stranger(services: Services) -> web.Response:
@@ -80,9 +83,12 @@ async def search_memory(services: Services, request: web.Request, body: bytes) -
     if isinstance(query, str):
         raw["query"] = " ".join(clean(query).split())
     wanted = strict.structure(_REQUESTS, raw, Search)
+    logs.note(conversation=wanted.conversation_id, agent=wanted.agent_id)
     if exceeded := _exceeded(services, request, wanted.hints.caller_id, wanted.agent_id or ""):
         wait = {"Retry-After": str(math.ceil(exceeded.wait_s))}
         raise Refused(429, f"too many requests (limits.{exceeded.setting})", headers=wait)
+    who = await services.directory.identify(wanted.hints)
+    logs.note(caller=who.caller if who else None)
     return web.json_response(await services.recall.search(wanted))
 
 
