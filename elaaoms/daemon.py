@@ -29,7 +29,7 @@ from attrs import evolve, frozen
 
 from elaaoms.alerts import Alerts, Condition, Hours, above, below, named, silent
 from elaaoms.archive import Archive, disk_errors
-from elaaoms.audit import SQLiteAuditTrail
+from elaaoms.audit import Accesses, SQLiteAuditTrail
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
@@ -70,6 +70,7 @@ PRUNE_EVERY_S = 3600.0
 SCRUB_FIRST_S = 60.0  # after a start
 DAY_S = 86400.0
 LAG_EVERY_S = 0.5
+KEEP_EVERY_S = 10.0  # what agents were told of shared memories, in the audit trail
 ALERT_EVERY_S = 30.0
 HOUR_S = 3600.0
 MIB = 1 << 20
@@ -125,6 +126,10 @@ async def running(
                 stop.set()
                 for task in meanwhile:
                     task.cancel()
+        try:
+            await services.accesses.keep()
+        except ElaaomsError as error:
+            log.warning("the last accesses are not in the audit trail: %s", error)
 
 
 @asynccontextmanager
@@ -285,12 +290,13 @@ async def _compose(
         ),
         directory=directory,
         ingest=ingest,
-        eraser=Eraser(database, archive, calls, memories, queue, directory, clock=clock),
+        eraser=Eraser(database, archive, calls, memories, queue, directory, audit, clock=clock),
         extractor=extractor,
         reader=partial(_reader, config, secrets, metrics),
         budget=budget,
         recall=recall,
         audit=audit,
+        accesses=Accesses(database, audit, clock=clock),
         metrics=metrics,
         rates=Rates(
             caller_per_minute=config.limits.caller_per_minute,
@@ -409,12 +415,16 @@ async def _tidy(services: Services) -> None:
     """Record what could not be recorded, every two seconds; prune finished jobs, once an hour."""
     pruned = -PRUNE_EVERY_S
     loop = asyncio.get_running_loop()
+    kept = loop.time()
     while True:
         try:
             if finished := await services.eraser.resume():
                 log.info("%d erasures were finished", finished)
             if services.ingest.behind and (adopted := await services.ingest.catch_up()):
                 log.warning("%d archived bodies are recorded now", adopted)
+            if loop.time() - kept >= KEEP_EVERY_S:
+                kept = loop.time()
+                await services.accesses.keep()
             if loop.time() - pruned >= PRUNE_EVERY_S:
                 keep = services.config.worker.keep_days * DAY_S
                 await services.queue.prune(finished_before=services.clock() - keep)

@@ -452,7 +452,7 @@ class Ingest:
         before = await self._memories.facts(conversation_id)
         understood = await self._understand(event, talk, extractor)
         if adopt:
-            await self._database.write(lambda tx: self._learn(tx, understood))
+            await self._database.write(partial(self._adopt_reading, understood, extractor.name, model))
         return Replay(
             conversation_id=conversation_id,
             provider=extractor.name,
@@ -462,6 +462,19 @@ class Ingest:
             usd=spent.usd,
             adopted=adopt,
         )
+
+    def _adopt_reading(self, understood: _Understood, provider: str, model: str, tx: Transaction) -> None:
+        self._learn(tx, understood)
+        who = understood.who
+        subjects = (understood.talk.conversation_id, *((who.caller,) if who else ()))
+        details = {"provider": provider, "model": model, "facts": len(understood.heard)}
+        self._by_admin(tx, "call.replay_adopted", subjects, details)
+
+    def _by_admin(
+        self, tx: Transaction, action: str, subjects: Sequence[str], details: Mapping[str, Any]
+    ) -> None:
+        entry = Entry(at=self._clock(), actor="admin", action=action, subjects=subjects, details=details)
+        self._audit.note(tx, entry)
 
     def _hide(self, text: str) -> str:
         return redact.redact(text, self._privacy)
@@ -556,6 +569,8 @@ class Ingest:
                 tx, heard, owner=who.caller, conversation_id=None, reconcile=self._reconcile
             )
             self._prepare(tx, who.caller, now)
+            if new:
+                self._by_admin(tx, "memory.added", (who.caller,), {"facts": new})
             return new
 
         return await self._database.write(transaction)
@@ -578,16 +593,18 @@ class Ingest:
             known = self._memories.of_owner(tx, memory.owner)
             return next(m for m in known if m.status is Status.ACTIVE and m.content == fact.content)
 
-        return await self._decided(memory, change)
+        return await self._decided(memory, "memory.edited", change)
 
     async def pin(self, memory: Memory, pinned: bool) -> Memory:
         """Keep a memory in front of others whatever its importance, or no longer."""
-        return await self._decided(memory, lambda tx: self._memories.pin(tx, memory.id, pinned))
+        action = "memory.pinned" if pinned else "memory.unpinned"
+        return await self._decided(memory, action, lambda tx: self._memories.pin(tx, memory.id, pinned))
 
     async def restore(self, memory: Memory) -> Memory:
         """Undo what ended a memory; Conflicting if nothing did."""
         return await self._decided(
             memory,
+            "memory.restored",
             lambda tx: self._memories.restore(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
         )
 
@@ -595,6 +612,7 @@ class Ingest:
         """Forget a memory and the facts it rests on, for good; the archived transcript stays."""
         return await self._decided(
             memory,
+            "memory.forgotten",
             lambda tx: self._memories.forget(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
         )
 
@@ -607,18 +625,21 @@ class Ingest:
             self._calls.merge(tx, caller, into)
             self._memories.merge(tx, caller, into, reconcile=self._reconcile)
             self._prepare(tx, into, self._clock())
+            self._by_admin(tx, "caller.merged", (caller, into), {"into": into})
 
         await self._database.write(transaction)
         self._directory.aliases.update(await self._calls.aliases())
         self._queue.announce()
 
-    async def _decided(self, memory: Memory, change: Callable[[Transaction], Memory]) -> Memory:
+    async def _decided(self, memory: Memory, action: str, change: Callable[[Transaction], Memory]) -> Memory:
         """Write an operator's decision and what the caller's next call is given after it."""
 
         def transaction(tx: Transaction) -> Memory:
             changed = change(tx)
             if memory.caller is not None:
                 self._prepare(tx, memory.caller, self._clock())
+            about = dict.fromkeys((memory.id, changed.id, memory.caller or memory.conversation_id or ""))
+            self._by_admin(tx, action, tuple(filter(None, about)), {})
             return changed
 
         changed = await self._database.write(transaction)

@@ -59,6 +59,7 @@ ADMIN = (
     Route("POST", "/api/calls/{conversation_id}/reprocess", api.reprocess, Auth.ADMIN, limit=KIB),
     Route("POST", "/api/replay", api.replay, Auth.ADMIN, limit=4 * KIB),
     Route("GET", "/api/held", api.list_held, Auth.ADMIN),
+    Route("GET", "/api/audit", api.list_audit, Auth.ADMIN),
     Route("GET", "/api/usage", api.show_usage, Auth.ADMIN),
     Route("GET", "/api/jobs", api.list_jobs, Auth.ADMIN),
     Route("POST", "/api/jobs/retry", api.retry_failed, Auth.ADMIN, limit=KIB),

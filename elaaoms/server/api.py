@@ -15,6 +15,7 @@ from attrs import asdict, field, frozen
 from attrs.validators import and_, ge, in_, le, max_len, min_len, optional
 
 from elaaoms import redact, strict, views
+from elaaoms.audit import Entry
 from elaaoms.budget import Tally
 from elaaoms.calls import Call
 from elaaoms.config import PROVIDERS
@@ -339,6 +340,14 @@ async def export_caller(services: Services, request: web.Request, _: bytes) -> w
         "memories": await _with_evidence(services, memories),
         "calls": calls,
     }
+    entry = Entry(
+        at=services.clock(),
+        actor="admin",
+        action="caller.exported",
+        subjects=(caller.caller,),
+        details={"memories": len(memories), "calls": len(calls)},
+    )
+    await services.database.write(lambda tx: services.audit.note(tx, entry))
     return success(request, "exported", data)
 
 
@@ -439,6 +448,19 @@ async def reprocess(services: Services, request: web.Request, body: bytes) -> we
     """Queue a call's extraction once more."""
     job_id = await services.ingest.reprocess(request.match_info["conversation_id"])
     return success(request, "queued again", {"job_id": job_id})
+
+
+async def list_audit(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Who did what, newest first: about one memory, call, caller or erasure, or everything."""
+    query = _query(request, "subject", "limit", "after")
+    limit, subject = _limit(query), query.get("subject")
+    before = _number(query["after"], "query.after") if "after" in query else None
+    if subject is not None and (known := await services.directory.find(subject)):
+        subject = known.caller
+    trail = await services.audit.page(subject=subject, limit=limit, before=before)
+    entries = [asdict(entry) | {"at": views.moment(entry.at)} for entry in trail]
+    following = str(trail[-1].id) if len(trail) == limit else None
+    return success(request, f"{len(entries)} entries", {"entries": entries, "next": following})
 
 
 async def list_held(services: Services, request: web.Request, _: bytes) -> web.Response:

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from elaaoms import __version__, logs
 from elaaoms.archive import Archive
-from elaaoms.audit import AuditTrail
+from elaaoms.audit import Accesses, AuditTrail
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls import CallStore
 from elaaoms.config import Config
@@ -101,6 +101,7 @@ class Services:
     budget: Budget
     recall: Recall
     audit: AuditTrail
+    accesses: Accesses
     metrics: Metrics
     rates: Rates
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at

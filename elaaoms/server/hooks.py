@@ -14,7 +14,7 @@ from elaaoms import __version__, logs, strict
 from elaaoms.budget import NAME as BUDGET
 from elaaoms.database import Transaction
 from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
-from elaaoms.recall import Initiation, Search
+from elaaoms.recall import MAX_AGENT, Initiation, Search
 from elaaoms.recall import not_now as nothing_now
 from elaaoms.server.border import ROUTE, Refused, Services, failure, pieces, success, verifier_of
 from elaaoms.server.rates import Exceeded
@@ -89,7 +89,10 @@ async def search_memory(services: Services, request: web.Request, body: bytes) -
         raise Refused(429, f"too many requests (limits.{exceeded.setting})", headers=wait)
     who = await services.directory.identify(wanted.hints)
     logs.note(caller=who.caller if who else None)
-    return web.json_response(await services.recall.search(wanted))
+    answer = await services.recall.search(wanted)
+    agent = clean(wanted.agent_id or "")[:MAX_AGENT] or "unknown"
+    services.accesses.told(agent, (memory["id"] for memory in answer["memories"] if memory["shared"]))
+    return web.json_response(answer)
 
 
 def _exceeded(services: Services, request: web.Request, caller: str, agent: str) -> Exceeded | None:

@@ -63,6 +63,7 @@ _CALLER = Parameter(name="caller", description="A number in E.164, a user id, or
 _AGENT = Parameter(name="agent", description="An ElevenLabs agent's id")
 _LIMIT = Parameter(name="limit", description="How many at most", schema=_integer(1, api.MAX_PAGE, 50))
 _AFTER = Parameter(name="after", description="`next` of the page before")
+_COUNTED = evolve(_AFTER, schema={"type": "integer", "minimum": 0, "maximum": 10**18 - 1})
 _PATH = {
     "caller": _CALLER,
     "id": Parameter(name="id", description="The id, as lists and answers show it"),
@@ -119,6 +120,14 @@ SAID: Mapping[Handler, Says] = {
     api.reprocess: Says(answer=shapes.Queued),
     api.replay: Says(body=api.ReplayRequest, answer=shapes.ReplayShape, also=(409,)),
     api.list_held: Says(query=(_LIMIT,), answer=shapes.HeldPage),
+    api.list_audit: Says(
+        query=(
+            Parameter(name="subject", description="A memory's, call's or erasure's id, or a caller"),
+            _LIMIT,
+            _COUNTED,
+        ),
+        answer=shapes.AuditPage,
+    ),
     api.show_usage: Says(
         query=(
             Parameter(
@@ -133,7 +142,7 @@ SAID: Mapping[Handler, Says] = {
         query=(
             Parameter(name="state", description="One state", schema={"enum": sorted(State)}),
             _LIMIT,
-            evolve(_AFTER, schema={"type": "integer", "minimum": 0, "maximum": 10**18 - 1}),
+            _COUNTED,
         ),
         answer=shapes.JobPage,
     ),

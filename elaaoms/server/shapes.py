@@ -279,11 +279,20 @@ class ChargeShape:
 class AuditEntry:
     """Who did what to what; ids and numbers, never what was said."""
 
+    id: int
     at: Moment
     actor: str
     action: str
     subjects: tuple[str, ...]
     details: dict[str, Any]
+
+
+@frozen(kw_only=True)
+class AuditPage:
+    """Entries of the audit trail, newest first."""
+
+    entries: tuple[AuditEntry, ...]
+    next: str | None
 
 
 @frozen(kw_only=True)
