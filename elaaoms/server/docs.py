@@ -29,6 +29,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>elaaoms</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs/swagger-ui.css">
 <div id="swagger-ui"></div>
 <noscript>This page needs scripts; the document itself is <a href="openapi.json">openapi.json</a>.</noscript>
