@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
-from attrs import Attribute, evolve, field, fields, frozen, has
+from attrs import Attribute, asdict, evolve, field, fields, frozen, has
 from cattrs import BaseValidationError, Converter
 
 from elaaoms import redact, strict
@@ -193,6 +194,11 @@ class Server:
         "then the answer goes out without what is late",
         _Between(10, 30_000),
     )
+
+    @property
+    def admin_is_local(self) -> bool:
+        """Whether only this machine reaches the admin listener."""
+        return _is_loopback(self.admin_host)
 
     def __attrs_post_init__(self) -> None:
         hosts = {self.host, self.admin_host}
@@ -527,14 +533,123 @@ class Limits:
         "0 is no limit",
         _Between(0, 1_000_000),
     )
+    caller_per_minute: int = _setting(
+        6000,
+        "Requests of one caller in a minute while on the phone (client-data and search-memory); what is above gets "
+        "a stranger's answer or 429; 0 is no limit",
+        _Between(0, 1_000_000),
+    )
+    agent_per_minute: int = _setting(
+        60_000, "The same for all calls of one agent together", _Between(0, 10_000_000)
+    )
+
+
+def _alerts_url(instance: Any, attribute: Attribute[Any], value: str) -> None:
+    _public_url(
+        instance, attribute, value.partition("?")[0]
+    )  # Slack and others put their secret into the path
+    if _CONTROL.search(value) or " " in value or "#" in value:
+        raise ValueError(f"{attribute.name} is not an address")
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _days(_: Any, attribute: Attribute[Any], value: Sequence[str]) -> None:
+    if unknown := sorted(set(value) - set(_DAYS)):
+        raise ValueError(f"{attribute.name} names {unknown[0]!r}; known are {', '.join(_DAYS)}")
+
+
+def _span(_: Any, attribute: Attribute[Any], value: str) -> None:
+    match = re.fullmatch(r"(\d\d):(\d\d)-(\d\d):(\d\d)", value, re.ASCII)
+    start, end = (int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])) if match else (0, 0)
+    if not match or int(match[2]) > 59 or int(match[4]) > 59 or not start < end <= 1440:
+        raise ValueError(f"{attribute.name} must be like 09:00-17:00, within one day, not {value!r}")
+
+
+def _zone(_: Any, attribute: Attribute[Any], value: str) -> None:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError(f"{attribute.name} must be like Europe/London, not {value!r}") from None
+
+
+@frozen(kw_only=True)
+class AlertSettings:
+    """`[alerts]`: when the operator is told."""
+
+    webhook_url: str = _setting(
+        "",
+        "Where alerts are posted, a Slack webhook for example; empty is nowhere. They are signed (X-Elaaoms-Signature) "
+        "with the secret alerts_secret, or the first webhook_secret",
+        _alerts_url,
+    )
+    quiet_minutes: int = _setting(
+        60, "How long the same trouble is not told again, in minutes", _Between(1, 10_080)
+    )
+    failed_calls: int = _setting(
+        3,
+        "How many calls that could not be read within an hour are too many; 0 is never",
+        _Between(0, 100_000),
+    )
+    disk_free_mb: int = _setting(
+        1024, "Free space that is too little, in MiB; 0 is never", _Between(0, 1_048_576)
+    )
+    silent_minutes: int = _setting(
+        0, "How long no call may arrive in business hours, in minutes; 0 is never", _Between(0, 1440)
+    )
+    business_days: tuple[str, ...] = _setting(
+        ("mon", "tue", "wed", "thu", "fri"), "Days on which calls are expected", _days
+    )
+    business_hours: str = _setting("09:00-17:00", "Hours in which calls are expected", _span)
+    timezone: str = _setting("UTC", "Time zone of the business hours, like Europe/London", _zone)
+
+    @property
+    def minutes(self) -> tuple[int, int]:
+        """When the business hours begin and end, as minutes of the day."""
+        first, second = (time.split(":") for time in self.business_hours.split("-"))
+        return int(first[0]) * 60 + int(first[1]), int(second[0]) * 60 + int(second[1])
+
+    @property
+    def weekdays(self) -> frozenset[int]:
+        """The business days; 0 is Monday."""
+        return frozenset(map(_DAYS.index, self.business_days))
+
+
+_LEVEL = _OneOf("debug", "info", "warning", "error")
+_OWN_LEVEL = _OneOf("", "debug", "info", "warning", "error")
+
+
+@frozen(kw_only=True)
+class Levels:
+    """`[logging.levels]`: parts of the program with a level of their own."""
+
+    webhooks: str = _setting("", "One line for each request, and what was refused", _OWN_LEVEL)
+    jobs: str = _setting("", "One line for each job, and what calls taught", _OWN_LEVEL)
+    llm: str = _setting("", "Language models", _OWN_LEVEL)
+    openmemory: str = _setting("", "The copy in OpenMemory", _OWN_LEVEL)
+    errors: str = _setting("warning", "Least level of the file errors.log", _LEVEL)
 
 
 @frozen(kw_only=True)
 class Logging:
-    """`[logging]`: what is written to stderr."""
+    """`[logging]`: what is written to stderr, and to files."""
 
-    level: str = _setting("info", "Least level that is written", _OneOf("debug", "info", "warning", "error"))
+    level: str = _setting("info", "Least level that is written", _LEVEL)
     format: str = _setting("auto", "How lines look; auto suits where they go", _OneOf("auto", "text", "json"))
+    file: bool = _setting(
+        False, "Whether lines are also written as JSON to logs/elaaoms.log and logs/errors.log in data_dir"
+    )
+    file_mb: int = _setting(10, "Largest log file, in MiB; then it begins anew", _Between(1, 10_240))
+    files: int = _setting(5, "Older log files that are kept", _Between(1, 1000))
+    levels: Levels = field(
+        factory=Levels, metadata={"comment": 'Levels of parts of the program; "" is that of [logging].'}
+    )
+
+    @property
+    def areas(self) -> Mapping[str, str]:
+        """The areas with a level of their own."""
+        return {name: level for name, level in asdict(self.levels).items() if level and name != "errors"}
 
 
 @frozen(kw_only=True)
@@ -570,6 +685,9 @@ class Config:
     limits: Limits = field(
         factory=Limits, metadata={"comment": "How much at once; what is above is asked to come again."}
     )
+    alerts: AlertSettings = field(
+        factory=AlertSettings, metadata={"comment": "What the operator is told by a webhook of their own."}
+    )
     logging: Logging = field(factory=Logging, metadata={"comment": "What is written to stderr."})
     folder: Path = field(factory=Path, eq=False)
 
@@ -589,7 +707,6 @@ RESERVED: Mapping[str, Any] = {
     "embeddings.provider": "builtin",
     "embeddings.model": "",
     "embeddings.base_url": "",
-    "alerts": {},
 }
 
 
@@ -739,6 +856,7 @@ NAMES = (
     "openmemory_api_key",
     "embeddings_api_key",
     "ngrok_authtoken",
+    "alerts_secret",
 )
 MADE_BY_INIT = ("webhook_secret", "tool_token", "admin_token")
 

@@ -24,14 +24,16 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn, cast
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from attrs import evolve, frozen
 
 from elaaoms import elevenlabs, supervisor
+from elaaoms.alerts import Alerts, Condition, Hours, above, below, named, silent
 from elaaoms.announcements import Announcements
 from elaaoms.archive import Archive, disk_errors
-from elaaoms.audit import SQLiteAuditTrail
+from elaaoms.audit import Accesses, SQLiteAuditTrail
 from elaaoms.backfill import Backfill, Capture, Local
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
@@ -48,15 +50,17 @@ from elaaoms.extract.model import Model
 from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style
 from elaaoms.identity import Address
-from elaaoms.ingest import ERASE, Ingest
-from elaaoms.jobs import Schedule
+from elaaoms.ingest import ERASE, REMEMBER, Ingest
+from elaaoms.jobs import Job, Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
+from elaaoms.llm.measured import Measured
 from elaaoms.memory import Heard, Scrubbed
 from elaaoms.memory.openmemory import Dialect, OpenMemory
 from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
+from elaaoms.metrics import Metrics
 from elaaoms.profiles import AgentProfiles
 from elaaoms.rank import entry
 from elaaoms.recall import Recall
@@ -67,6 +71,7 @@ from elaaoms.replica.outbox import Outbox
 from elaaoms.same import by_meaning
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
 from elaaoms.server.connections import Listener, most_connections
+from elaaoms.server.rates import Rates
 from elaaoms.shelf import Shelf
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
@@ -84,6 +89,10 @@ SCRUB_FIRST_S = 60.0  # after a start
 LOOK_EVERY_S = 20.0  # whether the replica is back
 RESUME_EVERY_S = 1800.0
 DAY_S = 86400.0
+LAG_EVERY_S = 0.5
+KEEP_EVERY_S = 10.0  # what agents were told of shared memories, in the audit trail
+ALERT_EVERY_S = 30.0
+HOUR_S = 3600.0
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
 SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
@@ -131,6 +140,9 @@ async def running(
             meanwhile.append(group.create_task(_watch(services), name="watch"))
             if services.capture is not None and config.elevenlabs.reconcile_minutes:
                 meanwhile.append(group.create_task(_capture(services), name="capture"))
+            if config.alerts.webhook_url:
+                meanwhile.append(group.create_task(_alert(alerts_of(secrets, services)), name="alerts"))
+            meanwhile.append(group.create_task(_measure_lag(services), name="lag"))
             try:
                 at = config.server
                 async with (
@@ -145,6 +157,10 @@ async def running(
                 stop.set()
                 for task in meanwhile:
                     task.cancel()
+        try:
+            await services.accesses.keep()
+        except ElaaomsError as error:
+            log.warning("the last accesses are not in the audit trail: %s", error)
 
 
 @asynccontextmanager
@@ -281,7 +297,9 @@ async def _compose(
         aliases=await calls.aliases(),
     )
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
-    extractor, greeter = _readers(config, secrets, budget) if works else (Rules(), None)
+    metrics = Metrics()
+    database.observe = partial(metrics.took, "database")
+    extractor, greeter = _readers(config, secrets, budget, metrics) if works else (Rules(), None)
     privacy = config.privacy.policy
     audit = SQLiteAuditTrail(database)
     ingest = Ingest(
@@ -294,6 +312,7 @@ async def _compose(
         extractor,
         audit,
         profiles,
+        metrics,
         policy=policy_of(config),
         privacy=privacy,
         style=style,
@@ -345,6 +364,7 @@ async def _compose(
         memories,
         queue,
         directory,
+        audit,
         elsewhere=places,
         forgets=forgets,
         clock=clock,
@@ -374,16 +394,24 @@ async def _compose(
             concurrency=config.worker.concurrency,
             lanes={REPLICATE: 1},  # OpenMemory wedges on more than one write at a time
             clock=clock,
+            seen=partial(_attempted, metrics),
         ),
         directory=directory,
         ingest=ingest,
         eraser=eraser,
         extractor=extractor,
-        reader=partial(_reader, config, secrets),
+        reader=partial(_reader, config, secrets, metrics),
         budget=budget,
         shelf=shelf,
         recall=recall,
         audit=audit,
+        accesses=Accesses(database, audit, clock=clock),
+        metrics=metrics,
+        rates=Rates(
+            caller_per_minute=config.limits.caller_per_minute,
+            agent_per_minute=config.limits.agent_per_minute,
+            clock=clock,
+        ),
         aside=tuple(set_aside_before(config.data)),
         replica=replica,
         capture=capture,
@@ -445,15 +473,23 @@ def policy_of(config: Config) -> Policy:
 
 def extractor_of(config: Config, secrets: Secrets, budget: Meter) -> Extractor:
     """What reads the transcripts; SDKs are imported only here, when they are used."""
-    return _readers(config, secrets, budget)[0]
+    return _readers(config, secrets, budget, Metrics())[0]
 
 
-def _readers(config: Config, secrets: Secrets, budget: Meter) -> tuple[Extractor, Greeter | None]:
+def _attempted(metrics: Metrics, job: Job, state: str, seconds: float) -> None:
+    metrics.attempted(job.kind, state, seconds)
+    if job.kind == REMEMBER and state == "failed":
+        metrics.extracted("failed")
+
+
+def _readers(
+    config: Config, secrets: Secrets, budget: Meter, metrics: Metrics
+) -> tuple[Extractor, Greeter | None]:
     """What reads the transcripts, and what words the greetings with the same models."""
     llm = config.llm
     if llm.provider == "rules":
         return Rules(), None
-    models = Chain(models_of(config, secrets))
+    models = Chain([Measured(model, metrics) for model in models_of(config, secrets)])
     greeter = None
     if config.greeting.writer == "model":
         greeter = Greeter(models, privacy=config.privacy.policy, budget=budget)
@@ -461,7 +497,7 @@ def _readers(config: Config, secrets: Secrets, budget: Meter) -> tuple[Extractor
 
 
 def _reader(
-    config: Config, secrets: Secrets, provider: str | None, model: str | None, budget: Meter
+    config: Config, secrets: Secrets, metrics: Metrics, provider: str | None, model: str | None, budget: Meter
 ) -> tuple[Extractor, str]:
     """Another extractor for a replay, and the model it asks; it has no fallback, so that figures are its own."""
     llm = evolve(config.llm, provider=provider or config.llm.provider, fallback=())
@@ -474,7 +510,7 @@ def _reader(
             llm, openai=evolve(llm.openai, model=model), anthropic=evolve(llm.anthropic, model=model)
         )
     asked = llm.openai.model if llm.provider == "openai" else llm.anthropic.model
-    return extractor_of(evolve(config, llm=llm), secrets, budget), asked
+    return _readers(evolve(config, llm=llm), secrets, budget, metrics)[0], asked
 
 
 def models_of(
@@ -546,12 +582,16 @@ async def _tidy(services: Services) -> None:
     """Record what could not be recorded, every two seconds; prune finished jobs, once an hour."""
     pruned = -PRUNE_EVERY_S
     loop = asyncio.get_running_loop()
+    kept = loop.time()
     while True:
         try:
             if finished := await services.eraser.resume():
                 log.info("%d erasures were finished", finished)
             if services.ingest.behind and (adopted := await services.ingest.catch_up()):
                 log.warning("%d archived bodies are recorded now", adopted)
+            if loop.time() - kept >= KEEP_EVERY_S:
+                kept = loop.time()
+                await services.accesses.keep()
             if loop.time() - pruned >= PRUNE_EVERY_S:
                 keep = services.config.worker.keep_days * DAY_S
                 await services.queue.prune(finished_before=services.clock() - keep)
@@ -603,6 +643,62 @@ async def _capture(services: Services) -> None:
         await services.capture.run()
     except StorageFailed as error:
         services.fatal(error)
+
+
+def alerts_of(secrets: Secrets, services: Services) -> Alerts:
+    """Who tells the operator of trouble, by the settings of [alerts]."""
+    config, clock = services.config, services.clock
+    wanted = config.alerts
+    conditions: dict[str, Condition] = {
+        "provider_blocked": named(
+            "calls wait because {} cannot be used: {}",
+            lambda: {**services.worker.blocked, **services.extractor.blocked()},
+        )
+    }
+
+    async def troubled() -> float:
+        return await services.queue.troubled(REMEMBER, since=clock() - HOUR_S)
+
+    async def free() -> float:
+        return await asyncio.to_thread(services.archive.free_bytes) / MIB
+
+    if wanted.failed_calls:
+        sentence = "{:.0f} calls of the last hour could not be read; see `elaaoms jobs list --state failed`"
+        conditions["extraction_failing"] = above(sentence, troubled, wanted.failed_calls - 1)
+    if wanted.disk_free_mb:
+        conditions["disk_filling"] = below("the disk has {:.0f} MiB left", free, wanted.disk_free_mb)
+    if wanted.silent_minutes:
+        hours = Hours(wanted.weekdays, *wanted.minutes, ZoneInfo(wanted.timezone))
+        conditions["webhooks_silent"] = silent(
+            services.calls.newest_arrival, after_s=wanted.silent_minutes * 60.0, hours=hours
+        )
+    return Alerts(
+        services.database,
+        conditions,
+        url=wanted.webhook_url,
+        secret=secrets.get("alerts_secret") or secrets.webhook_secrets[0],
+        quiet_s=wanted.quiet_minutes * 60.0,
+        installation=urlsplit(config.server.public_url).hostname or socket.gethostname(),
+        clock=clock,
+    )
+
+
+async def _alert(alerts: Alerts) -> None:
+    while True:
+        try:
+            await alerts.look()
+        except ElaaomsError as error:
+            log.warning("the alerts cannot be looked at now: %s", error)
+        await asyncio.sleep(ALERT_EVERY_S)
+
+
+async def _measure_lag(services: Services) -> None:
+    """Notice how late the event loop is: callers wait while something else computes in it."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        services.metrics.loop_lag.observe(max(0.0, loop.time() - due))
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ import queue
 import re
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -24,6 +25,7 @@ from elaaoms.errors import ElaaomsError, StorageDamaged, StorageFailed, StorageU
 T = TypeVar("T")
 Transaction: TypeAlias = sqlite3.Connection
 Row: TypeAlias = sqlite3.Row
+Observe: TypeAlias = Callable[[str, str, float], None]  # operation, outcome, seconds
 
 MAX_BATCH = 256  # transactions that share one commit, and so one flush of the disk
 CHECKED_AT_START = 256 << 20  # bytes; a larger database is checked while it serves already
@@ -71,6 +73,8 @@ class Database:
 
     `read()` lends a read-only connection; cancelling a read interrupts its SQL.
 
+    `observe` is told how long reads and writes take.
+
     `damage` is set to the first sign of a damaged file, whoever met it.
     """
 
@@ -78,6 +82,7 @@ class Database:
         self.path = path
         self.damage: asyncio.Future[StorageDamaged] = asyncio.get_running_loop().create_future()
         self._connection = connection
+        self.observe: Observe = lambda operation, outcome, seconds: None
         self._closing = False
         self._broken = False
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
@@ -103,7 +108,8 @@ class Database:
 
     async def write(self, function: Callable[[Transaction], T]) -> T:
         """Commit `function` as a transaction; StorageUnavailable when it cannot be committed now."""
-        return await self._done(function, alone=False)
+        with self._timed("write"):
+            return await self._done(function, alone=False)
 
     async def checkpoint(self) -> None:
         """Move everything from the WAL into the database and empty it, so that nothing deleted stands in it.
@@ -153,8 +159,18 @@ class Database:
 
     async def fetch(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """All rows of one query."""
-        async with self.read() as reader:
-            return list(await reader.execute_fetchall(sql, parameters))
+        with self._timed("read"):
+            async with self.read() as reader:
+                return list(await reader.execute_fetchall(sql, parameters))
+
+    @contextmanager
+    def _timed(self, operation: str) -> Iterator[None]:
+        started, outcome = time.perf_counter(), "failed"
+        try:
+            yield
+            outcome = "ok"
+        finally:
+            self.observe(operation, outcome, time.perf_counter() - started)
 
     async def check(self) -> None:
         """Look at the whole file, as the start does for a small one; what is found stands in `damage`."""

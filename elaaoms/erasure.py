@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from elaaoms import __version__
 from elaaoms.archive import Archive
+from elaaoms.audit import AuditTrail, Entry
 from elaaoms.calls import CallStore
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.directory import Directory
@@ -99,6 +100,7 @@ class Eraser:
         memories: MemoryStore,
         queue: JobQueue,
         directory: Directory,
+        audit: AuditTrail,
         *,
         elsewhere: Sequence[Elsewhere] = (),
         forgets: Callable[[str], None] = lambda caller: None,
@@ -110,6 +112,7 @@ class Eraser:
         self._memories = memories
         self._queue = queue
         self._directory = directory
+        self._audit = audit
         self._elsewhere = tuple(elsewhere)
         self._forgets = forgets
         self._clock = clock
@@ -186,14 +189,22 @@ class Eraser:
                     return evolve(erasure, waits_for=place.name)
             backups = await asyncio.to_thread(self._backups)
             receipt = self._receipt(erasure, removed, places, backups)
-            await self._database.write(
-                lambda tx: (
-                    tx.execute(
-                        "UPDATE erasures SET finished_at = ?, folders = '[]', removed = ?, receipt = ? WHERE id = ?",
-                        (self._clock(), json.dumps(removed), json.dumps(receipt), erasure_id),
-                    ).rowcount
-                )
+            entry = Entry(
+                at=self._clock(),
+                actor=erasure.actor,
+                action="caller.erased",
+                subjects=(erasure.caller, erasure_id),
+                details={"removed": removed},
             )
+
+            def finish(tx: Transaction) -> None:
+                tx.execute(
+                    "UPDATE erasures SET finished_at = ?, folders = '[]', removed = ?, receipt = ? WHERE id = ?",
+                    (self._clock(), json.dumps(removed), json.dumps(receipt), erasure_id),
+                )
+                self._audit.note(tx, entry)
+
+            await self._database.write(finish)
             await self._database.checkpoint()
             log.info("a caller is erased: %s", erasure_id)
             return await self.get(erasure_id)

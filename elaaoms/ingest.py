@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from elaaoms import reconcile, redact
+from elaaoms import logs, reconcile, redact
 from elaaoms.archive import Archive, Archived
 from elaaoms.audit import AuditTrail, Entry
 from elaaoms.budget import Tally
@@ -51,6 +51,7 @@ from elaaoms.memory import (
     is_caller,
     owner_of,
 )
+from elaaoms.metrics import Metrics
 from elaaoms.profiles import Profiles
 from elaaoms.redact.payload import without_secrets
 from elaaoms.replay import Reading, Replay, reasons
@@ -120,6 +121,7 @@ class Ingest:
         extractor: Extractor,
         audit: AuditTrail,
         profiles: Profiles,
+        metrics: Metrics,
         *,
         policy: reconcile.Policy,
         privacy: redact.Policy,
@@ -138,6 +140,7 @@ class Ingest:
         self._directory = directory
         self._extractor = extractor
         self._audit = audit
+        self._metrics = metrics
         self._calls_per_hour = calls_per_hour
         self._profiles = profiles
         self._reconcile = partial(reconcile.learn, policy=policy)
@@ -200,6 +203,7 @@ class Ingest:
             )
         talk = event.conversation
         who = await self._directory.identify_call(talk) if talk is not None else None
+        _note(event.conversation_id, talk.agent_id if talk is not None else "", who)
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
         agent = talk.agent_id if talk is not None else ""
@@ -364,6 +368,7 @@ class Ingest:
             understood.secrets,
             self._extractor.name,
         )
+        self._metrics.extracted("completed" if understood.heard else "nothing", reasons(understood.dropped))
         return Done(write)
 
     def _open(self, path: str) -> tuple[Event, Conversation]:
@@ -385,6 +390,7 @@ class Ingest:
         now = self._clock()
         heard_at = talk.started_at or event.event_timestamp or now
         who = await self._directory.identify_call(talk)
+        _note(talk.conversation_id, talk.agent_id, who)
         known = await self._memories.active(who.caller) if who is not None else []
         known = [
             memory
@@ -471,7 +477,7 @@ class Ingest:
         before = await self._memories.facts(conversation_id)
         understood = await self._understand(event, talk, extractor)
         if adopt:
-            await self._database.write(lambda tx: self._learn(tx, understood))
+            await self._database.write(partial(self._adopt_reading, understood, extractor.name, model))
         return Replay(
             conversation_id=conversation_id,
             provider=extractor.name,
@@ -494,6 +500,19 @@ class Ingest:
             agent_company=profile.company,
             language=talk.language or profile.language,
         )
+
+    def _adopt_reading(self, understood: _Understood, provider: str, model: str, tx: Transaction) -> None:
+        self._learn(tx, understood)
+        who = understood.who
+        subjects = (understood.talk.conversation_id, *((who.caller,) if who else ()))
+        details = {"provider": provider, "model": model, "facts": len(understood.heard)}
+        self._by_admin(tx, "call.replay_adopted", subjects, details)
+
+    def _by_admin(
+        self, tx: Transaction, action: str, subjects: Sequence[str], details: Mapping[str, Any]
+    ) -> None:
+        entry = Entry(at=self._clock(), actor="admin", action=action, subjects=subjects, details=details)
+        self._audit.note(tx, entry)
 
     def _hide(self, text: str) -> str:
         return redact.redact(text, self._privacy)
@@ -592,6 +611,8 @@ class Ingest:
                 tx, heard, owner=who.caller, conversation_id=None, reconcile=self._reconcile
             )
             self._prepare(tx, who.caller, now)
+            if new:
+                self._by_admin(tx, "memory.added", (who.caller,), {"facts": new})
             return new
 
         new = await self._database.write(transaction)
@@ -616,16 +637,18 @@ class Ingest:
             known = self._memories.of_owner(tx, memory.owner)
             return next(m for m in known if m.status is Status.ACTIVE and m.content == fact.content)
 
-        return await self._decided(memory, change)
+        return await self._decided(memory, "memory.edited", change)
 
     async def pin(self, memory: Memory, pinned: bool) -> Memory:
         """Keep a memory in front of others whatever its importance, or no longer."""
-        return await self._decided(memory, lambda tx: self._memories.pin(tx, memory.id, pinned))
+        action = "memory.pinned" if pinned else "memory.unpinned"
+        return await self._decided(memory, action, lambda tx: self._memories.pin(tx, memory.id, pinned))
 
     async def restore(self, memory: Memory) -> Memory:
         """Undo what ended a memory; Conflicting if nothing did."""
         return await self._decided(
             memory,
+            "memory.restored",
             lambda tx: self._memories.restore(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
         )
 
@@ -633,6 +656,7 @@ class Ingest:
         """Forget a memory and the facts it rests on, for good; the archived transcript stays."""
         return await self._decided(
             memory,
+            "memory.forgotten",
             lambda tx: self._memories.forget(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
         )
 
@@ -645,18 +669,21 @@ class Ingest:
             self._calls.merge(tx, caller, into)
             self._memories.merge(tx, caller, into, reconcile=self._reconcile)
             self._prepare(tx, into, self._clock())
+            self._by_admin(tx, "caller.merged", (caller, into), {"into": into})
 
         await self._database.write(transaction)
         self._directory.aliases.update(await self._calls.aliases())
         self._queue.announce()
 
-    async def _decided(self, memory: Memory, change: Callable[[Transaction], Memory]) -> Memory:
+    async def _decided(self, memory: Memory, action: str, change: Callable[[Transaction], Memory]) -> Memory:
         """Write an operator's decision and what the caller's next call is given after it."""
 
         def transaction(tx: Transaction) -> Memory:
             changed = change(tx)
             if memory.caller is not None:
                 self._prepare(tx, memory.caller, self._clock())
+            about = dict.fromkeys((memory.id, changed.id, memory.caller or memory.conversation_id or ""))
+            self._by_admin(tx, action, tuple(filter(None, about)), {})
             return changed
 
         changed = await self._database.write(transaction)
@@ -762,6 +789,11 @@ class _Base64:
             self._begun = True
         if audio:
             self._write(audio)
+
+
+def _note(conversation_id: str, agent_id: str, who: Identified | None) -> None:
+    """Let the log say what call this is about; the caller's key is their pseudonym there."""
+    logs.note(conversation=conversation_id, agent=agent_id, caller=who.caller if who else None)
 
 
 def _erased(event: Event) -> Accepted:

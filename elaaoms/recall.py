@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from attrs import evolve, field, frozen
-from attrs.validators import and_, max_len, min_len
+from attrs.validators import and_, ge, le, max_len, min_len, optional
 
 from elaaoms import redact
 from elaaoms.announcements import Announcements, Verdict
@@ -84,12 +84,7 @@ class Search:
     called_number: str | None = None
     call_sid: str | None = None
     search_all_agents: bool | None = None
-    limit: int | None = field(default=None)
-
-    @limit.validator
-    def _check_limit(self, _: Any, value: int | None) -> None:
-        if value is not None and not 1 <= value <= 20:
-            raise ValueError(f"limit must be between 1 and 20, not {value}")
+    limit: int | None = field(default=None, validator=optional(and_(ge(1), le(20))))
 
     @property
     def hints(self) -> Hints:

@@ -136,6 +136,7 @@ async def test_an_erasure_that_was_interrupted_goes_on(platform: Platform, daemo
         services.memories,
         services.queue,
         services.directory,
+        services.audit,
         elsewhere=[away],
         clock=services.clock,
     )

@@ -292,6 +292,10 @@ class CallStore(Protocol):
         """The caller at an address, or with a key (`Address("key", …)`)."""
         ...
 
+    async def newest_arrival(self) -> float | None:
+        """When the newest event arrived."""
+        ...
+
     async def counts(self) -> Mapping[str, int]:
         """How many calls, callers and held bodies there are."""
         ...

@@ -357,6 +357,10 @@ class SQLiteCallStore:
         )
         return _caller(rows[0]) if rows else None
 
+    async def newest_arrival(self) -> float | None:
+        rows = await self._database.fetch("SELECT max(received_at) AS at FROM events")
+        return rows[0]["at"]  # type: ignore[no-any-return]
+
     async def counts(self) -> Mapping[str, int]:
         rows = await self._database.fetch(
             "SELECT (SELECT count(*) FROM calls) AS calls, (SELECT count(*) FROM callers) AS callers,"

@@ -11,7 +11,6 @@ import click
 
 from elaaoms.cli.base import awaits, config_option, json_option
 from elaaoms.cli.desk import desk, local, plain, show
-from elaaoms.errors import ElaaomsError
 
 ERASURE_S = 900.0  # other places may take their time
 
@@ -85,11 +84,6 @@ async def erase(config_path: Path, caller: str, yes: bool) -> None:
             )
         receipt = await api.call("DELETE", _path(found["caller"]), timeout_s=ERASURE_S)
     click.echo(json.dumps(receipt, ensure_ascii=False, indent=2))
-    if "waits_for" in receipt:
-        raise ElaaomsError(
-            f"erased here, but {receipt['waits_for']} cannot be reached; the daemon goes on with it,"
-            " GET /api/erasures has the receipt then"
-        )
     for backup in receipt["backups_that_still_hold_it"]:
         click.echo(f"Still in a backup: {backup}", err=True)
 

@@ -36,7 +36,14 @@ def run(config_path: Path) -> None:
     """Run the daemon until it is told to stop."""
     config = load(config_path)
     secrets = load_secrets(config.folder, os.environ)
-    logs.configure(config.logging.level, config.logging.format)
+    wanted = config.logging
+    files = logs.Files(
+        folder=config.data / "logs",
+        largest=wanted.file_mb * MIB,
+        kept=wanted.files,
+        errors=wanted.levels.errors,
+    )
+    logs.configure(wanted.level, wanted.format, wanted.areas, files if wanted.file else None)
     for warning in secrets.warnings():
         click.echo(f"Warning: {warning}", err=True)
 

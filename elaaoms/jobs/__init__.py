@@ -210,6 +210,14 @@ class JobQueue(Protocol):
         """How many jobs are in each state."""
         ...
 
+    async def depths(self) -> Mapping[tuple[str, str], int]:
+        """How many jobs wait, run or failed, by kind and state."""
+        ...
+
+    async def troubled(self, kind: str, *, since: float) -> int:
+        """How many jobs of a kind failed since then, or wait after more than one failed attempt."""
+        ...
+
     async def oldest_due(self) -> float | None:
         """`run_at` of the available job that has waited longest."""
         ...

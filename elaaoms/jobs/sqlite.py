@@ -290,6 +290,21 @@ class SQLiteJobQueue:
         rows = await self._database.fetch("SELECT state, count(*) AS n FROM jobs GROUP BY state")
         return {state.value: 0 for state in State} | {row["state"]: row["n"] for row in rows}
 
+    async def depths(self) -> Mapping[tuple[str, str], int]:
+        rows = await self._database.fetch(
+            "SELECT kind, state, count(*) AS n FROM jobs WHERE state IN ('available', 'running', 'failed')"
+            " GROUP BY kind, state"
+        )
+        return {(row["kind"], row["state"]): row["n"] for row in rows}
+
+    async def troubled(self, kind: str, *, since: float) -> int:
+        rows = await self._database.fetch(
+            "SELECT (SELECT count(*) FROM jobs WHERE state = 'failed' AND kind = :kind AND finished_at >= :since)"
+            " + (SELECT count(*) FROM jobs WHERE state = 'available' AND kind = :kind AND attempt >= 2) AS n",
+            {"kind": kind, "since": since},
+        )
+        return int(rows[0]["n"])
+
     async def oldest_due(self) -> float | None:
         rows = await self._database.fetch(_OLDEST)
         return rows[0]["due"]  # type: ignore[no-any-return]

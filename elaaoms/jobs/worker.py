@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
+from elaaoms import logs
 from elaaoms.errors import (
     NotFound,
     ProviderBlocked,
@@ -19,6 +20,7 @@ from elaaoms.errors import (
 from elaaoms.jobs import Blocked, Done, Failed, Job, JobQueue, Outcome, Released, Retry
 
 Handler: TypeAlias = Callable[[Job], Awaitable[Outcome]]
+Seen: TypeAlias = Callable[[Job, str, float], None]
 
 LOOK_AGAIN_S = 60.0  # at the latest, so that a jump of the clock delays a job by no more
 SET_BACK_S = 60.0  # a clock that goes back by more was set, and its jobs with it
@@ -45,6 +47,7 @@ class Worker:
         clock: Callable[[], float],
         lanes: Mapping[str, int] | None = None,
         grace_s: float = 20.0,
+        seen: Seen = lambda job, state, seconds: None,
     ) -> None:
         self._queue = queue
         self._handlers = handlers
@@ -52,6 +55,8 @@ class Worker:
         self._slots.update(lanes or {})
         self._clock = clock
         self._grace_s = grace_s
+        # Told of every attempt: the state that the job is in after it, and how long it took.
+        self._seen = seen
         self._tasks: dict[asyncio.Task[None], str | None] = {}  # and the lane that each runs in
         self._refused: dict[int, str] = {}  # which provider a job waits for
         self._blocked: dict[str, tuple[str, float]] = {}  # why, and until when that holds
@@ -153,6 +158,10 @@ class Worker:
         self._queue.announce()
 
     async def _work(self, job: Job) -> None:
+        with logs.fields(job=job.id):
+            await self._worked(job)
+
+    async def _worked(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
         slow = loop.call_later(SLOW_S, log.warning, "job %d (%s) is slow, it goes on", job.id, job.kind)
@@ -166,7 +175,10 @@ class Worker:
             slow.cancel()
         took = loop.time() - started
         state = "settled elsewhere" if settled is None else settled
-        log.info("job %d %s attempt=%d %s in %.0f ms", job.id, job.kind, job.attempt, state, took * 1000)
+        self._seen(job, state, took)
+        figures = {"kind": job.kind, "attempt": job.attempt, "state": state, "ms": round(took * 1000)}
+        line = "job %d %s attempt=%d %s in %.0f ms"
+        log.info(line, job.id, *figures.values(), extra={"figures": figures})
 
     async def _outcome(self, job: Job) -> Outcome:
         outcome = await self._handled(job)

@@ -15,6 +15,7 @@ from attrs import asdict, field, frozen
 from attrs.validators import and_, ge, in_, le, max_len, min_len, optional
 
 from elaaoms import redact, strict, views
+from elaaoms.audit import Entry
 from elaaoms.budget import Tally
 from elaaoms.calls import Call
 from elaaoms.config import PROVIDERS
@@ -24,7 +25,7 @@ from elaaoms.ingest import Statement
 from elaaoms.jobs import State
 from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
 from elaaoms.rank import Ranked, rank
-from elaaoms.server.border import Services, success
+from elaaoms.server.border import Refused, Services, query_of, success
 from elaaoms.webhooks import TRANSCRIPTION, Turn, clean, parse_event, parse_json
 from elaaoms.words import name_in
 
@@ -53,7 +54,7 @@ class NewMemory:
 
 async def list_memories(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of memories, newest first; with `q` the caller's memories by relevance."""
-    query = _query(request, "caller", "q", "agent", "conversation", "category", "status", "limit", "after")
+    query = query_of(request, "caller", "q", "agent", "conversation", "category", "status", "limit", "after")
     limit = _limit(query)
     category, status = _choice(query, "category", Category), _choice(query, "status", Status)
     owner = None
@@ -298,7 +299,7 @@ def _event_date(text: str | None, root: str) -> date | None:
 
 async def list_callers(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of callers."""
-    query = _query(request, "limit", "after")
+    query = query_of(request, "limit", "after")
     limit = _limit(query)
     callers = await services.calls.callers(limit=limit, after=query.get("after"))
     following = callers[-1].caller if len(callers) == limit else None
@@ -321,14 +322,14 @@ async def erase_caller(services: Services, request: web.Request, _: bytes) -> we
         raise NotFound("there is no such caller")
     done = await services.eraser.erase(caller.caller, actor="admin")
     if done.receipt is None:
-        data = {"erasure": done.id, "waits_for": done.waits_for, "finished_at": None}
-        return success(request, f"erased here; it goes on when {done.waits_for} can be reached", data)
+        sentence = f"erased here; it goes on by itself when {done.waits_for} can be reached ({done.id})"
+        raise Refused(503, sentence, headers={"Retry-After": "60"})
     return success(request, "erased", dict(done.receipt))
 
 
 async def list_erasures(services: Services, request: web.Request, _: bytes) -> web.Response:
     """Erasures, newest first, with their receipts."""
-    done = await services.eraser.listed(limit=_limit(_query(request, "limit")))
+    done = await services.eraser.listed(limit=_limit(query_of(request, "limit")))
     rows = [
         asdict(erasure)
         | {
@@ -342,7 +343,7 @@ async def list_erasures(services: Services, request: web.Request, _: bytes) -> w
 
 async def list_requests(services: Services, request: web.Request, _: bytes) -> web.Response:
     """Callers who asked in a call to be forgotten, oldest first; erasing them answers it."""
-    found = await services.calls.requests(limit=_limit(_query(request, "limit")))
+    found = await services.calls.requests(limit=_limit(query_of(request, "limit")))
     rows = [asdict(entry) | {"asked_at": views.moment(entry.asked_at)} for entry in found]
     return success(request, f"{len(rows)} requests", {"requests": rows})
 
@@ -386,6 +387,14 @@ async def export_caller(services: Services, request: web.Request, _: bytes) -> w
         "memories": await _with_evidence(services, memories),
         "calls": calls,
     }
+    entry = Entry(
+        at=services.clock(),
+        actor="admin",
+        action="caller.exported",
+        subjects=(caller.caller,),
+        details={"memories": len(memories), "calls": len(calls)},
+    )
+    await services.database.write(lambda tx: services.audit.note(tx, entry))
     return success(request, "exported", data)
 
 
@@ -426,7 +435,7 @@ async def merge_caller(services: Services, request: web.Request, body: bytes) ->
 
 async def list_calls(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of calls, newest first."""
-    query = _query(request, "caller", "agent", "limit", "after")
+    query = query_of(request, "caller", "agent", "limit", "after")
     limit = _limit(query)
     caller = None
     if "caller" in query:
@@ -488,9 +497,22 @@ async def reprocess(services: Services, request: web.Request, body: bytes) -> we
     return success(request, "queued again", {"job_id": job_id})
 
 
+async def list_audit(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Who did what, newest first: about one memory, call, caller or erasure, or everything."""
+    query = query_of(request, "subject", "limit", "after")
+    limit, subject = _limit(query), query.get("subject")
+    before = _number(query["after"], "query.after") if "after" in query else None
+    if subject is not None and (known := await services.directory.find(subject)):
+        subject = known.caller
+    trail = await services.audit.page(subject=subject, limit=limit, before=before)
+    entries = [asdict(entry) | {"at": views.moment(entry.at)} for entry in trail]
+    following = str(trail[-1].id) if len(trail) == limit else None
+    return success(request, f"{len(entries)} entries", {"entries": entries, "next": following})
+
+
 async def list_held(services: Services, request: web.Request, _: bytes) -> web.Response:
     """Bodies that were correctly signed but could not be understood, newest first."""
-    held = await services.calls.held(limit=_limit(_query(request, "limit")))
+    held = await services.calls.held(limit=_limit(query_of(request, "limit")))
     return success(request, f"{len(held)} held", {"held": [views.held(entry) for entry in held]})
 
 
@@ -499,7 +521,7 @@ async def list_held(services: Services, request: web.Request, _: bytes) -> web.R
 
 async def show_usage(services: Services, request: web.Request, _: bytes) -> web.Response:
     """What language models took, by day (UTC), provider and model, and what today's budget leaves."""
-    days = _number(_query(request, "days").get("days", "7"), "query.days")
+    days = _number(query_of(request, "days").get("days", "7"), "query.days")
     if not 1 <= days <= MAX_DAYS:
         raise Unreadable(f"expected 1 to {MAX_DAYS} @ query.days")
     rows = await services.budget.usage(days=days)
@@ -560,7 +582,7 @@ async def initiation(services: Services, request: web.Request, body: bytes) -> w
 
 async def list_jobs(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of jobs, newest first, and how many there are in each state."""
-    query = _query(request, "state", "limit", "after")
+    query = query_of(request, "state", "limit", "after")
     limit = _limit(query)
     before = _number(query["after"], "query.after") if "after" in query else None
     jobs = await services.queue.page(state=_choice(query, "state", State), limit=limit, before=before)
@@ -597,14 +619,6 @@ async def cancel_job(services: Services, request: web.Request, _: bytes) -> web.
 
 
 # -- queries ---------------------------------------------------------------------------
-
-
-def _query(request: web.Request, *known: str) -> Mapping[str, str]:
-    """The query's parameters that are not empty; a misspelt one is refused, or it would filter nothing."""
-    unknown = sorted(set(request.query) - set(known))
-    if unknown:
-        raise Unreadable(f"unknown parameter, known are {', '.join(known)} @ query.{clean(unknown[0])[:40]}")
-    return {name: value for name, value in request.query.items() if value}
 
 
 def _limit(query: Mapping[str, str]) -> int:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from aiohttp import web
 from attrs import asdict
 
-from elaaoms import __version__, strict
+from elaaoms import __version__, logs, strict
 from elaaoms.budget import NAME as BUDGET
 from elaaoms.database import Transaction
 from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
-from elaaoms.recall import Initiation, Search
+from elaaoms.recall import MAX_AGENT, Initiation, Search
 from elaaoms.recall import not_now as nothing_now
 from elaaoms.replica import Replica
-from elaaoms.server.border import Refused, Services, failure, pieces, success, verifier_of
+from elaaoms.server.border import ROUTE, Refused, Services, failure, pieces, success, verifier_of
+from elaaoms.server.rates import Exceeded
 from elaaoms.webhooks import AUDIO, Event, Verifier, clean, parse_json
 
 T = TypeVar("T")
@@ -61,6 +63,8 @@ async def _kept(services: Services, request: web.Request, verifier: Verifier | N
             verifier.finish()
         archived = await services.archive.keep(incoming, check)
     accepted = await services.ingest.take(archived)
+    became = "held" if archived.event is None else "duplicate" if accepted.duplicate else "accepted"
+    services.metrics.arrived(accepted.webhook_type, became)
     message = (
         "seen before" if accepted.duplicate else "held for review" if archived.event is None else "accepted"
     )
@@ -69,7 +73,13 @@ async def _kept(services: Services, request: web.Request, verifier: Verifier | N
 
 async def client_data(services: Services, request: web.Request, body: bytes) -> web.Response:
     """What the agent is given before it answers."""
-    return web.json_response(await services.recall.initiation(parsed(body, Initiation)))
+    wanted = parsed(body, Initiation)
+    logs.note(conversation=wanted.conversation_id, agent=wanted.agent)
+    if _exceeded(services, request, wanted.hints.caller_id, wanted.agent):
+        return stranger(services)  # a call is answered, whoever rings and however often
+    answer = await services.recall.initiation(wanted)
+    logs.note(caller=answer.get("user_id"))
+    return web.json_response(answer)
 
 
 def stranger(services: Services) -> web.Response:
@@ -85,7 +95,24 @@ async def search_memory(services: Services, request: web.Request, body: bytes) -
     query = raw.get("query") if isinstance(raw, dict) else None
     if isinstance(query, str):
         raw["query"] = " ".join(clean(query).split())
-    return web.json_response(await services.recall.search(strict.structure(_REQUESTS, raw, Search)))
+    wanted = strict.structure(_REQUESTS, raw, Search)
+    logs.note(conversation=wanted.conversation_id, agent=wanted.agent_id)
+    if exceeded := _exceeded(services, request, wanted.hints.caller_id, wanted.agent_id or ""):
+        wait = {"Retry-After": str(math.ceil(exceeded.wait_s))}
+        raise Refused(429, f"too many requests (limits.{exceeded.setting})", headers=wait)
+    who = await services.directory.identify(wanted.hints)
+    logs.note(caller=who.caller if who else None)
+    answer = await services.recall.search(wanted)
+    agent = clean(wanted.agent_id or "")[:MAX_AGENT] or "unknown"
+    services.accesses.told(agent, (memory["id"] for memory in answer["memories"] if memory["shared"]))
+    return web.json_response(answer)
+
+
+def _exceeded(services: Services, request: web.Request, caller: str, agent: str) -> Exceeded | None:
+    exceeded = services.rates.exceeded(caller, agent)
+    if exceeded is not None:
+        services.metrics.limited(request[ROUTE].path, exceeded.setting)
+    return exceeded
 
 
 def not_now(services: Services) -> web.Response:

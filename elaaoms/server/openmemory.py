@@ -16,7 +16,7 @@ from elaaoms.extract.injection import to_the_model
 from elaaoms.ingest import Statement
 from elaaoms.memory import MAX_CONTENT, Category, Fact
 from elaaoms.replica import Foreign, Replica, Standing, Verification, pulled_key
-from elaaoms.server.border import Refused, Services, success
+from elaaoms.server.border import Refused, Services, query_of, success
 from elaaoms.webhooks import clean
 
 PUSH_S = 10.0  # one request delivers for so long; who wants more asks again
@@ -28,6 +28,7 @@ _OURS = re.compile(r"c_([0-9a-f]{32})", re.ASCII)  # one of our callers, as Open
 
 async def status(services: Services, request: web.Request, _: bytes) -> web.Response:
     """How the replica stands."""
+    query_of(request)
     return success(request, "found", _standing(await _replica(services).standing(), services))
 
 
@@ -42,6 +43,7 @@ async def push(services: Services, request: web.Request, _: bytes) -> web.Respon
 
 async def verify(services: Services, request: web.Request, _: bytes) -> web.Response:
     """Compare every memory on both sides."""
+    query_of(request)
     async with _asking():
         found = await _replica(services).verify()
     return success(
