@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from attrs import evolve, field, frozen
 from multidict import CIMultiDictProxy
 
+from elaaoms import logs
 from elaaoms.config import Config, Secrets, Server
 from elaaoms.daemon import Running, running
 from elaaoms.webhooks import sign
@@ -276,6 +278,14 @@ async def started(
         connected(up.url, up.admin_url, config.data, up=up) as platform,
     ):
         yield platform
+
+
+@pytest.fixture(autouse=True)
+def levels() -> Iterator[None]:
+    """A command that a test runs in this process sets how much is logged for itself alone."""
+    yield
+    for name in ("elaaoms", *(name for names in logs._AREAS.values() for name in names)):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture
