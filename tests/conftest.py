@@ -19,6 +19,7 @@ import pytest
 from attrs import evolve, field, frozen
 from multidict import CIMultiDictProxy
 
+from elaaoms import logs
 from elaaoms.config import Config, Secrets, Server
 from elaaoms.daemon import Running, running
 from elaaoms.webhooks import sign
@@ -307,12 +308,13 @@ async def started(
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """Commands that run within a test set the process's logging up; the next test finds it as before."""
-    root, ours = logging.getLogger(), logging.getLogger("elaaoms")
-    levels, handlers = (root.level, ours.level), root.handlers[:]
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
     yield
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
+    root.setLevel(level)
     root.handlers[:] = handlers
+    for name in ("elaaoms", *(name for names in logs._AREAS.values() for name in names)):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -26,17 +26,13 @@ FORGED = "x\r\n2026-11-22T10:00:00.000Z ERROR   elaaoms.http: forged\x1b[31m\u20
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     """What a test configures is its own."""
-    root, ours = logging.getLogger(), logging.getLogger("elaaoms")
-    before = (root.handlers[:], root.level, ours.level)
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
     yield
     for handler in set(root.handlers) - set(before[0]):
         handler.close()
     root.handlers[:] = before[0]
     root.setLevel(before[1])
-    ours.setLevel(before[2])
-    for names in logs._AREAS.values():
-        for name in names:
-            logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
