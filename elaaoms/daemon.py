@@ -53,6 +53,7 @@ from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
 from elaaoms.server.connections import Listener, most_connections
+from elaaoms.server.timings import Timings
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
@@ -271,6 +272,7 @@ async def _compose(
         budget=budget,
         recall=recall,
         audit=audit,
+        timings=Timings(clock),
         aside=tuple(set_aside_before(config.data)),
         clock=clock,
         fatal=fail,

@@ -40,6 +40,7 @@ from elaaoms.jobs.worker import Worker
 from elaaoms.memory import MemoryStore
 from elaaoms.recall import Recall
 from elaaoms.server.connections import Connection
+from elaaoms.server.timings import Timings
 from elaaoms.webhooks import InvalidSignature, Verifier
 
 log = logging.getLogger("elaaoms.http")
@@ -94,6 +95,7 @@ class Services:
     budget: Budget
     recall: Recall
     audit: AuditTrail
+    timings: Timings
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
@@ -225,6 +227,7 @@ def border(services: Services) -> Middleware:
             resource = request.match_info.route.resource
             path = resource.canonical if resource is not None else "unmatched"
             took = (asyncio.get_running_loop().time() - started) * 1000
+            services.timings.note(path, took, response.status)
             log.info("%s %s %d in %.1f ms", request.method, path, response.status, took)
         return response
 
