@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from attrs import evolve, frozen
 
+from elaaoms import dashboard
 from elaaoms.archive import Archive, disk_errors
 from elaaoms.audit import SQLiteAuditTrail
 from elaaoms.budget import Budget, Meter
@@ -412,7 +413,10 @@ async def _listening(
     services: Services, routes: tuple[Route, ...], host: str, port: int, setting: str
 ) -> AsyncIterator[str]:
     """Serve `routes`; when the block ends, what has begun to arrive is taken in before the doors close."""
-    runner = web.AppRunner(make_app(services, routes), handle_signals=False, shutdown_timeout=CUT_OFF_S)
+    app = make_app(services, routes)
+    if routes is ADMIN:
+        app.add_subapp(dashboard.HOME, dashboard.make_app(services))
+    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=CUT_OFF_S)
     await runner.setup()
     try:
         listener = Listener(

@@ -341,7 +341,9 @@ class SQLiteMemoryStore:
     async def mentioning(self, text: str, *, limit: int = 50, further: int | None = None) -> Mentions:
         newest = further
         if newest is None:
-            newest = (await self._database.fetch("SELECT max(rowid) AS number FROM memories"))[0]["number"] or 0
+            newest = (await self._database.fetch("SELECT max(rowid) AS number FROM memories"))[0][
+                "number"
+            ] or 0
         escaped = "".join(f"\\{letter}" if letter in "\\%_" else letter for letter in text)
         rows = await self._database.fetch(
             "SELECT rowid AS number, * FROM memories WHERE rowid <= :newest AND rowid > :newest - :look"

@@ -138,10 +138,16 @@ async def _with_evidence(services: Services, memories: list[Memory]) -> list[dic
 async def add_memory(services: Services, request: web.Request, body: bytes) -> web.Response:
     """Remember what the operator says."""
     new = strict.structure(_BODIES, parse_json(body), NewMemory)
+    return success(
+        request, "remembered", (await _with_evidence(services, await remembered(services, new)))[0]
+    )
+
+
+async def remembered(services: Services, new: NewMemory) -> list[Memory]:
+    """Remember what the operator says; the memory that it is part of now."""
     who, statement = _statement(services, new, "$")
     await services.ingest.state(who, [statement])
-    found = await services.memories.page(owner=who.caller, fact_key=statement.key, limit=1)
-    return success(request, "remembered", (await _with_evidence(services, found))[0])
+    return await services.memories.page(owner=who.caller, fact_key=statement.key, limit=1)
 
 
 async def import_memories(services: Services, request: web.Request, body: bytes) -> web.Response:

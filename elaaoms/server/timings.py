@@ -13,7 +13,7 @@ HOUR_S = 3600.0
 
 @frozen(kw_only=True)
 class Timing:
-    """One route over the last hour: requests, errors (5xx), and milliseconds that half and 95 % of them stayed within."""
+    """One route over the last hour: requests, errors (5xx), milliseconds that half and 95 % of them took at most."""
 
     route: str
     count: int
