@@ -313,7 +313,7 @@ class SQLiteCallStore:
         rows = await self._database.fetch(
             "SELECT type, count(*) AS count, total(size) AS size, count(*) FILTER (WHERE received_at >= :since)"
             " AS recent, total(size) FILTER (WHERE received_at >= :since) AS recent_size"
-            " FROM events INDEXED BY events_by_time GROUP BY type ORDER BY type",
+            " FROM events INDEXED BY events_by_type GROUP BY type ORDER BY type",
             {"since": since},
         )
         return [
@@ -373,9 +373,10 @@ class SQLiteCallStore:
     async def callers_at(self, text: str, *, limit: int = 50) -> list[Caller]:
         rows = await self._database.fetch(
             "SELECT * FROM callers WHERE caller IN ("
-            " SELECT caller FROM callers WHERE instr(substr(address, instr(address, ':') + 1), ?) LIMIT 1000"
-            ") ORDER BY last_seen DESC, caller DESC LIMIT ?",
-            (text, limit),
+            " SELECT caller FROM callers WHERE instr(address, :text)"
+            " AND instr(substr(address, instr(address, ':') + 1), :text) LIMIT 1000"
+            ") ORDER BY last_seen DESC, caller DESC LIMIT :limit",
+            {"text": text, "limit": limit},
         )
         return [_caller(row) for row in rows]
 

@@ -21,7 +21,7 @@ from elaaoms.config import PROVIDERS
 from elaaoms.dashboard import actions
 from elaaoms.dashboard.desk import COOKIE, HOME, Desk, see
 from elaaoms.dashboard.looks import Piece, marked, plot, title
-from elaaoms.errors import NotFound, Unreadable
+from elaaoms.errors import NotFound, StorageUnavailable, Unreadable
 from elaaoms.jobs import Job, State
 from elaaoms.memory import Category, Evidence, Memory, Status
 from elaaoms.server import api
@@ -36,7 +36,7 @@ WEEK_S = 7 * DAY_S
 MIB = 1 << 20
 LIVE = ("/webhook/client-data", "/webhook/search-memory", "/webhook/post-call")
 SHORTEST = 2  # characters worth a search
-MOST_MEMORIES = 300  # of one caller on one page
+MOST_MEMORIES = 100  # of one caller on one page
 
 
 async def login(desk: Desk, request: web.Request) -> web.Response:
@@ -163,7 +163,7 @@ async def call(desk: Desk, request: web.Request) -> web.Response:
         memory.id: [entry for entry in evidence[memory.id] if entry.conversation_id == shown.conversation_id]
         for memory in memories
     }
-    talk = await _talk(desk, shown, events)
+    talk, silence = await _talk(desk, shown, events)
     job = None
     if shown.job_id is not None:
         job = await _job_or_none(desk, shown.job_id)
@@ -173,6 +173,7 @@ async def call(desk: Desk, request: web.Request) -> web.Response:
         call=shown,
         events=events,
         turns=await asyncio.to_thread(_said, desk, talk, here),
+        silence=silence,
         memories=memories,
         evidence=here,
         job=job,
@@ -184,12 +185,18 @@ async def call(desk: Desk, request: web.Request) -> web.Response:
     )
 
 
-async def _talk(desk: Desk, shown: Call, events: Sequence[Mapping[str, Any]]) -> Conversation | None:
+async def _talk(
+    desk: Desk, shown: Call, events: Sequence[Mapping[str, Any]]
+) -> tuple[Conversation | None, str]:
+    """The archived transcript, or why there is none; the rest of the page stands without it."""
     if not any(event["type"] == TRANSCRIPTION for event in events):
-        return None
+        return None, "No transcript of this call has arrived."
     newest = await desk.services.calls.transcript(shown.conversation_id)
-    event = await asyncio.to_thread(lambda: parse_event(desk.services.archive.read(newest["path"])))
-    return event.conversation
+    try:
+        event = await asyncio.to_thread(lambda: parse_event(desk.services.archive.read(newest["path"])))
+    except (StorageUnavailable, Unreadable) as error:
+        return None, f"The transcript cannot be read: {error}."
+    return event.conversation, "Nothing was said."
 
 
 def _said(desk: Desk, talk: Conversation | None, evidence: Mapping[str, Sequence[Evidence]]) -> list[Said]:

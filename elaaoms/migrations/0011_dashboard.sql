@@ -4,10 +4,11 @@ DROP INDEX calls_by_caller;
 CREATE INDEX calls_by_caller ON calls (caller, started_at, conversation_id) WHERE caller IS NOT NULL;
 CREATE INDEX calls_by_agent ON calls (agent_id, started_at, conversation_id);
 CREATE INDEX calls_unfinished ON calls (started_at, conversation_id) WHERE outcome IS NULL;
-CREATE INDEX events_by_time ON events (received_at, type, size);
+CREATE INDEX events_by_type ON events (type, received_at, size);
 DROP INDEX memories_by_owner;
 CREATE INDEX memories_by_owner ON memories (owner, status, first_heard, id);
 CREATE INDEX memories_by_name ON memories (value, owner) WHERE slot = 'name' AND status = 'active';
+CREATE INDEX memories_with_names ON memories (owner) WHERE slot = 'name' AND status = 'active';
 
 -- How many memories each owner has: counting half a million takes longer than a page may.
 CREATE TABLE tallies (
