@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -253,9 +252,9 @@ async def test_every_answer_forbids_foreign_and_inline_code(visitor: Visitor) ->
 
 
 @pytest.fixture
-async def house(visitor: Visitor) -> AsyncIterator[dict[str, str]]:
+async def house(visitor: Visitor) -> dict[str, str]:
     """Callers with a history; their keys."""
-    yield await full_house(visitor.platform)
+    return await full_house(visitor.platform)
 
 
 async def test_hostile_words_stand_on_every_page_as_text(visitor: Visitor, house: dict[str, str]) -> None:
@@ -472,11 +471,11 @@ async def test_lists_are_paged_by_key_and_show_everything_once(visitor: Visitor)
     for number in range(120):  # some at the same moment
         outcome = "'nothing'" if number % 10 else "NULL"
         platform.sql(
-            "INSERT INTO callers (caller, address, first_seen, last_seen)"
+            "INSERT INTO callers (caller, address, first_seen, last_seen)"  # noqa: S608
             f" VALUES ('caller_{number:032x}', 'tel:+1202555{number:04d}', 0, {now - number // 7})"
         )
         platform.sql(
-            "INSERT INTO calls (conversation_id, agent_id, caller, started_at, received_at, outcome)"
+            "INSERT INTO calls (conversation_id, agent_id, caller, started_at, received_at, outcome)"  # noqa: S608
             f" VALUES ('conv_{number}', 'agent_{number % 2}', 'caller_{0:032x}', {now - number // 7}, 0, {outcome})"
         )
     assert len(await _walk(visitor, "/calls", "/dashboard/calls/conv_")) == 120

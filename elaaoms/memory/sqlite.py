@@ -364,7 +364,8 @@ class SQLiteMemoryStore:
 
     async def names(self, callers: Sequence[str]) -> Mapping[str, Memory]:
         rows = await self._database.fetch(
-            "SELECT memories.* FROM json_each(?) AS wanted JOIN memories INDEXED BY memories_with_names ON owner = wanted.value"
+            "SELECT memories.* FROM json_each(?) AS wanted"
+            " JOIN memories INDEXED BY memories_with_names ON owner = wanted.value"
             " AND status = 'active' AND slot = 'name' ORDER BY first_heard, id",
             (json.dumps(list(callers)),),
         )
