@@ -248,6 +248,16 @@ async def test_every_answer_forbids_foreign_and_inline_code(visitor: Visitor) ->
     assert "unsafe" not in CSP
 
 
+async def test_pages_are_kept_by_nobody_and_assets_are_only_asked_about(visitor: Visitor) -> None:
+    assert (await visitor.get()).headers["Cache-Control"] == "no-store"
+    asset = await visitor.get("/assets/dashboard.css")
+    assert asset.headers["Cache-Control"] == "no-cache"
+    again = await visitor.get("/assets/dashboard.css", **{"If-None-Match": asset.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+    for path in ("/assets/", "/assets/../pages.py", "/assets/..%2fpages.py"):
+        assert (await visitor.get(path)).status in (303, 403, 404), path
+
+
 # -- pages and actions ---------------------------------------------------------------
 
 

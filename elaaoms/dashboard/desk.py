@@ -211,5 +211,7 @@ async def sign_off(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if request.path.startswith(f"{HOME}/assets/"):
+        response.headers["Cache-Control"] = "no-cache"  # kept, and asked for whether it is still the same
     for name in ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers"):
         response.headers.pop(name, None)  # no other site's page has business here
