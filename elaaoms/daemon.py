@@ -29,7 +29,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from attrs import evolve, frozen
 
-from elaaoms import elevenlabs, supervisor
+from elaaoms import dashboard, elevenlabs, supervisor
 from elaaoms.alerts import Alerts, Condition, Hours, above, below, named, silent
 from elaaoms.announcements import Announcements
 from elaaoms.archive import Archive, disk_errors
@@ -72,6 +72,7 @@ from elaaoms.same import by_meaning
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
 from elaaoms.server.connections import Listener, most_connections
 from elaaoms.server.rates import Rates
+from elaaoms.server.timings import Timings
 from elaaoms.shelf import Shelf
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
@@ -412,6 +413,7 @@ async def _compose(
             agent_per_minute=config.limits.agent_per_minute,
             clock=clock,
         ),
+        timings=Timings(clock),
         aside=tuple(set_aside_before(config.data)),
         replica=replica,
         capture=capture,
@@ -711,7 +713,10 @@ async def _listening(
     inherited: socket.socket | None = None,
 ) -> AsyncIterator[str]:
     """Serve `routes`; when the block ends, what has begun to arrive is taken in before the doors close."""
-    runner = web.AppRunner(make_app(services, routes), handle_signals=False, shutdown_timeout=CUT_OFF_S)
+    app = make_app(services, routes)
+    if routes is ADMIN:
+        app.add_subapp(dashboard.HOME, dashboard.make_app(services))
+    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=CUT_OFF_S)
     await runner.setup()
     try:
         listener = Listener(

@@ -104,6 +104,26 @@ class Request:
 
 
 @frozen(kw_only=True)
+class Slot:
+    """What happened in one stretch of time that begins at `at` (unix seconds): calls, and US dollars for models."""
+
+    at: float
+    calls: int
+    usd: float
+
+
+@frozen(kw_only=True)
+class Volume:
+    """How many bodies of one type were archived, of how many bytes; `recent` and `recent_size` are the newer ones."""
+
+    type: str
+    count: int
+    size: int
+    recent: int
+    recent_size: int
+
+
+@frozen(kw_only=True)
 class Held:
     """A correctly signed body that could not be understood."""
 
@@ -254,10 +274,26 @@ class CallStore(Protocol):
         *,
         caller: str | None = None,
         agent_id: str | None = None,
+        unfinished: bool = False,
         limit: int = 50,
         after: str | None = None,
     ) -> list[Call]:
-        """Calls, newest first; `after` is the conversation id that the last page ended with."""
+        """Calls, newest first; `after` is the conversation id that the last page ended with.
+
+        `unfinished` are those that are queued, processed or failed.
+        """
+        ...
+
+    async def agents(self) -> list[str]:
+        """The agents that had calls, by id; the first hundred."""
+        ...
+
+    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Slot]:
+        """Calls that began and what models cost since then, in consecutive slots of `step_s` seconds."""
+        ...
+
+    async def volume(self, *, since: float) -> list[Volume]:
+        """What the archive took in all and since then, by type of event."""
         ...
 
     async def events(self, conversation_id: str) -> list[Mapping[str, Any]]:
@@ -286,6 +322,18 @@ class CallStore(Protocol):
 
     async def callers(self, *, limit: int = 50, after: str | None = None) -> list[Caller]:
         """Callers by key; `after` is the key that the last page ended with."""
+        ...
+
+    async def recent_callers(self, *, limit: int = 50, after: str | None = None) -> list[Caller]:
+        """Callers, who called last first; `after` is the key that the last page ended with."""
+        ...
+
+    async def callers_at(self, text: str, *, limit: int = 50) -> list[Caller]:
+        """Callers with this text in their address, who called last first."""
+        ...
+
+    async def known(self, callers: Sequence[str]) -> Mapping[str, Caller]:
+        """Those of the keys that are callers, by key."""
         ...
 
     async def caller(self, address: Address) -> Caller | None:

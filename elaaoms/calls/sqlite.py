@@ -9,7 +9,7 @@ from typing import Any
 from attrs import asdict, fields
 
 from elaaoms.archive import HELD, Archived
-from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Request, Spending
+from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Request, Slot, Spending, Volume
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import NotFound
 from elaaoms.identity import Address
@@ -289,17 +289,68 @@ class SQLiteCallStore:
         *,
         caller: str | None = None,
         agent_id: str | None = None,
+        unfinished: bool = False,
         limit: int = 50,
         after: str | None = None,
     ) -> list[Call]:
+        conditions = ["TRUE"]
+        if caller is not None:
+            conditions.append("caller = :caller")
+        if agent_id is not None:
+            conditions.append("agent_id = :agent")
+        if unfinished:
+            conditions.append("outcome IS NULL")
+        if after is not None:
+            conditions.append(
+                "(calls.started_at, conversation_id) <"
+                " (SELECT started_at, conversation_id FROM calls WHERE conversation_id = :after)"
+            )
         rows = await self._database.fetch(
-            f"{_CALL} WHERE (:caller IS NULL OR caller = :caller) AND (:agent IS NULL OR agent_id = :agent)"
-            " AND (:after IS NULL OR (calls.started_at, conversation_id) <"
-            " (SELECT started_at, conversation_id FROM calls WHERE conversation_id = :after))"
+            f"{_CALL} WHERE {' AND '.join(conditions)}"
             " ORDER BY calls.started_at DESC, conversation_id DESC LIMIT :limit",
             {"caller": caller, "agent": agent_id, "after": after, "limit": limit},
         )
         return [_call(row) for row in rows]
+
+    async def agents(self) -> list[str]:
+        rows = await self._database.fetch(
+            "WITH RECURSIVE agent (id) AS (SELECT min(agent_id) FROM calls UNION ALL"
+            " SELECT (SELECT min(agent_id) FROM calls WHERE agent_id > agent.id) FROM agent WHERE id IS NOT NULL)"
+            " SELECT id FROM agent WHERE id IS NOT NULL LIMIT 100"
+        )
+        return [row["id"] for row in rows]
+
+    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Slot]:
+        slot = "CAST(({} - :since) / :step AS INTEGER) AS slot"
+        parameters = {"since": since, "step": step_s, "until": since + slots * step_s}
+        calls = await self._database.fetch(
+            f"SELECT {slot.format('started_at')}, count(*) AS n FROM calls"
+            " WHERE started_at >= :since AND started_at < :until GROUP BY slot",
+            parameters,
+        )
+        costs = await self._database.fetch(
+            f"SELECT {slot.format('at')}, total(usd) AS usd FROM charges"
+            " WHERE at >= :since AND at < :until GROUP BY slot",
+            parameters,
+        )
+        count = {row["slot"]: row["n"] for row in calls}
+        usd = {row["slot"]: row["usd"] for row in costs}
+        return [
+            Slot(at=since + number * step_s, calls=count.get(number, 0), usd=usd.get(number, 0.0))
+            for number in range(slots)
+        ]
+
+    async def volume(self, *, since: float) -> list[Volume]:
+        rows = await self._database.fetch(
+            "SELECT type, count(*) AS count, total(size) AS size, count(*) FILTER (WHERE received_at >= :since)"
+            " AS recent, total(size) FILTER (WHERE received_at >= :since) AS recent_size"
+            " FROM events INDEXED BY events_by_type GROUP BY type ORDER BY type",
+            {"since": since},
+        )
+        return [
+            Volume(**dict(row) | {"size": int(row["size"]), "recent_size": int(row["recent_size"])})
+            for row in rows
+        ]
 
     async def events(self, conversation_id: str) -> list[Mapping[str, Any]]:
         rows = await self._database.fetch(
@@ -349,6 +400,35 @@ class SQLiteCallStore:
             "SELECT * FROM callers WHERE caller > ? ORDER BY caller LIMIT ?", (after or "", limit)
         )
         return [_caller(row) for row in rows]
+
+    async def recent_callers(self, *, limit: int = 50, after: str | None = None) -> list[Caller]:
+        older = (
+            "(last_seen, caller) < (SELECT last_seen, caller FROM callers WHERE caller = :after)"
+            if after is not None
+            else "TRUE"
+        )
+        rows = await self._database.fetch(
+            f"SELECT * FROM callers WHERE {older} ORDER BY last_seen DESC, caller DESC LIMIT :limit",
+            {"after": after, "limit": limit},
+        )
+        return [_caller(row) for row in rows]
+
+    async def callers_at(self, text: str, *, limit: int = 50) -> list[Caller]:
+        rows = await self._database.fetch(
+            "SELECT * FROM callers WHERE caller IN ("
+            " SELECT caller FROM callers WHERE instr(address, :text)"
+            " AND instr(substr(address, instr(address, ':') + 1), :text) LIMIT 1000"
+            ") ORDER BY last_seen DESC, caller DESC LIMIT :limit",
+            {"text": text, "limit": limit},
+        )
+        return [_caller(row) for row in rows]
+
+    async def known(self, callers: Sequence[str]) -> Mapping[str, Caller]:
+        rows = await self._database.fetch(
+            "SELECT * FROM callers WHERE caller IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(callers)),),
+        )
+        return {row["caller"]: _caller(row) for row in rows}
 
     async def caller(self, address: Address) -> Caller | None:
         rows = await self._database.fetch(

@@ -11,8 +11,10 @@ import click
 
 from elaaoms.cli.base import awaits, config_option, json_option
 from elaaoms.cli.desk import desk, local, plain, show
+from elaaoms.compact import folds
 
 ERASURE_S = 900.0  # other places may take their time
+MOST_MEMORIES = 10_000  # of one caller that are looked at
 
 
 @click.group()
@@ -151,6 +153,42 @@ def export(config_path: Path, caller: str, html: bool, output: Path | None) -> N
 async def _exported(config_path: Path, caller: str) -> dict[str, Any]:
     async with desk(config_path) as api:
         return await api.call("GET", f"{_path(caller)}/export", timeout_s=ERASURE_S)
+
+
+@callers.command("compact")
+@config_option
+@json_option
+@click.argument("caller")
+@click.option("--yes", is_flag=True, help="Fold them away, for good.")
+@awaits
+async def compact(config_path: Path, as_json: bool, caller: str, yes: bool) -> None:
+    """Propose superseded and duplicate memories of CALLER to fold away; nothing changes without --yes.
+
+    Never what is pinned, has an importance of 8 or more, or is contradicted.
+    """
+    async with desk(config_path) as api:
+        found = await api.call("GET", _path(caller))
+        memories = await api.pages(
+            "/api/memories", "memories", limit=MOST_MEMORIES, params={"caller": found["caller"]}
+        )
+        proposed = folds(memories)
+        if yes:
+            for fold in proposed:
+                await api.call("DELETE", f"/api/memories/{fold.memory['id']}")
+    rows = [
+        {"id": fold.memory["id"], "reason": fold.reason, "content": fold.memory["content"]}
+        | {"kept": fold.kept["id"], "kept_content": fold.kept["content"], "folded": yes}
+        for fold in proposed
+    ]
+    columns = {
+        "MEMORY": lambda row: row["id"],
+        "WHY": lambda row: row["reason"],
+        "CONTENT": lambda row: row["content"],
+        "STAYS": lambda row: row["kept_content"],
+    }
+    show(rows, columns, as_json=as_json, nothing="There is nothing to fold.")
+    if rows and not as_json:
+        click.echo(f"Folded: {len(rows)}." if yes else "Nothing has changed; --yes folds them.")
 
 
 @callers.command("merge")

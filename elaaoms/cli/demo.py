@@ -84,7 +84,8 @@ async def play(*, keep: Path | None, stay: bool, say: Callable[[str], Any]) -> b
                 say(f"The data is kept in {keep}.")
             if stay:
                 say(
-                    f"Still up: webhooks at {up.url}, admin API at {up.admin_url}/api, token {secrets.admin_token}"
+                    f"Still up: webhooks at {up.url}, dashboard at {up.admin_url}/dashboard, admin API at"
+                    f" {up.admin_url}/api, token {secrets.admin_token}"
                 )
                 say("Ctrl-C ends it.")
                 await asyncio.Event().wait()

@@ -66,6 +66,17 @@ class NewJob:
     not_before: float = 0.0
 
 
+@frozen(kw_only=True)
+class Stretch:
+    """Jobs that ended in one stretch of time from `at` (unix seconds): how many, and how long they took in seconds."""
+
+    at: float
+    completed: int
+    failed: int
+    mean_s: float
+    slowest_s: float
+
+
 # -- outcomes: what a handler returns or raises, and the worker writes once ---------
 
 
@@ -216,6 +227,10 @@ class JobQueue(Protocol):
 
     async def troubled(self, kind: str, *, since: float) -> int:
         """How many jobs of a kind failed since then, or wait after more than one failed attempt."""
+        ...
+
+    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Stretch]:
+        """Jobs that ended since then, in consecutive slots of `step_s` seconds."""
         ...
 
     async def oldest_due(self) -> float | None:

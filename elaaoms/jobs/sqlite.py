@@ -27,6 +27,7 @@ from elaaoms.jobs import (
     Retry,
     Schedule,
     State,
+    Stretch,
 )
 
 _INSERT = """
@@ -305,6 +306,19 @@ class SQLiteJobQueue:
         )
         return int(rows[0]["n"])
 
+    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Stretch]:
+        rows = await self._database.fetch(
+            "SELECT CAST((finished_at - :since) / :step AS INTEGER) AS slot,"
+            " count(*) FILTER (WHERE state = 'completed') AS completed,"
+            " count(*) FILTER (WHERE state = 'failed') AS failed,"
+            " avg(finished_at - started_at) AS mean_s, max(finished_at - started_at) AS slowest_s"
+            " FROM jobs INDEXED BY jobs_finished"
+            " WHERE finished_at >= :since AND finished_at < :until GROUP BY slot",
+            {"since": since, "step": step_s, "until": since + slots * step_s},
+        )
+        found = {row["slot"]: row for row in rows}
+        return [_stretch(since + number * step_s, found.get(number)) for number in range(slots)]
+
     async def oldest_due(self) -> float | None:
         rows = await self._database.fetch(_OLDEST)
         return rows[0]["due"]  # type: ignore[no-any-return]
@@ -381,6 +395,18 @@ def _job(row: Row) -> Job:
             "errors": tuple(json.loads(values["errors"])),
             "state": State(values["state"]),
         }
+    )
+
+
+def _stretch(at: float, row: Row | None) -> Stretch:
+    if row is None:
+        return Stretch(at=at, completed=0, failed=0, mean_s=0.0, slowest_s=0.0)
+    return Stretch(
+        at=at,
+        completed=row["completed"],
+        failed=row["failed"],
+        mean_s=row["mean_s"] or 0.0,
+        slowest_s=row["slowest_s"] or 0.0,
     )
 
 

@@ -199,6 +199,14 @@ class Scrubbed:
     lost: int
 
 
+@frozen(kw_only=True)
+class Mentions:
+    """Memories that hold a text, as far as was looked; `further` says where to go on, None at the end."""
+
+    memories: tuple[Memory, ...]
+    further: int | None
+
+
 class MemoryStore(Protocol):
     """Where facts and memories are kept. Methods that take a transaction are part of a larger write.
 
@@ -310,6 +318,22 @@ class MemoryStore(Protocol):
         after: str | None = None,
     ) -> list[Memory]:
         """Memories, newest first; `after` is the id that the last page ended with."""
+        ...
+
+    async def mentioning(self, text: str, *, limit: int = 50, further: int | None = None) -> Mentions:
+        """Memories that hold this text, the last written first; one look is bounded, `further` goes on."""
+        ...
+
+    async def called(self, name: str, *, limit: int = 50) -> list[str]:
+        """Callers who go by a name with this text in it."""
+        ...
+
+    async def names(self, callers: Sequence[str]) -> Mapping[str, Memory]:
+        """What these callers are called, by caller: the memory that says so."""
+        ...
+
+    async def largest(self, *, limit: int = 10) -> list[tuple[str, int]]:
+        """The owners with the most memories, and how many."""
         ...
 
     async def facts(self, conversation_id: str) -> list[Heard]:

@@ -26,12 +26,14 @@ from elaaoms.memory import (
     Fact,
     Heard,
     Memory,
+    Mentions,
     Prepared,
     Reconcile,
     Relation,
     Revision,
     Scrubbed,
     Status,
+    is_caller,
 )
 
 _FACT = tuple(field.name for field in Fact.__attrs_attrs__)
@@ -40,6 +42,7 @@ _MEMORY = tuple(field.name for field in Memory.__attrs_attrs__)
 _IN_ORDER = "ORDER BY heard_at, arrived_at, id"
 
 _SEALED = {"facts": ("owner", *_HEARD, *_FACT), "memories": _MEMORY}
+_LOOK = 25_000  # rows that one search for a text reads
 _SLICE = 200  # rows that a scrub looks at before it pauses
 
 _INSERT_FACT = (
@@ -383,6 +386,45 @@ class SQLiteMemoryStore:
             parameters,
         )
         return [_memory(row) for row in self._sound(rows, "memories")]
+
+    async def mentioning(self, text: str, *, limit: int = 50, further: int | None = None) -> Mentions:
+        newest = further
+        if newest is None:
+            newest = (await self._database.fetch("SELECT max(rowid) AS number FROM memories"))[0][
+                "number"
+            ] or 0
+        escaped = "".join(f"\\{letter}" if letter in "\\%_" else letter for letter in text)
+        rows = await self._database.fetch(
+            "SELECT rowid AS number, * FROM memories WHERE rowid <= :newest AND rowid > :newest - :look"
+            " AND content LIKE :pattern ESCAPE '\\' AND status != 'forgotten' ORDER BY rowid DESC LIMIT :limit",
+            {"newest": newest, "look": _LOOK, "pattern": f"%{escaped}%", "limit": limit},
+        )
+        rest = rows[-1]["number"] - 1 if len(rows) == limit else newest - _LOOK
+        found = tuple(_memory(row) for row in self._sound(rows, "memories"))
+        return Mentions(memories=found, further=rest if rest > 0 else None)
+
+    async def called(self, name: str, *, limit: int = 50) -> list[str]:
+        rows = await self._database.fetch(
+            "SELECT DISTINCT owner FROM memories INDEXED BY memories_by_name"
+            " WHERE slot = 'name' AND status = 'active' AND instr(value, ?) LIMIT ?",
+            (name.casefold(), limit),
+        )
+        return [row["owner"] for row in rows if is_caller(row["owner"])]
+
+    async def names(self, callers: Sequence[str]) -> Mapping[str, Memory]:
+        rows = await self._database.fetch(
+            "SELECT memories.* FROM json_each(?) AS wanted"
+            " JOIN memories INDEXED BY memories_with_names ON owner = wanted.value"
+            " AND status = 'active' AND slot = 'name' ORDER BY first_heard, id",
+            (json.dumps(list(callers)),),
+        )
+        return {memory.owner: memory for memory in map(_memory, self._sound(rows, "memories"))}
+
+    async def largest(self, *, limit: int = 10) -> list[tuple[str, int]]:
+        rows = await self._database.fetch(
+            "SELECT owner, memories FROM tallies ORDER BY memories DESC, owner DESC LIMIT ?", (limit,)
+        )
+        return [(row["owner"], row["memories"]) for row in rows]
 
     async def facts(self, conversation_id: str) -> list[Heard]:
         rows = await self._database.fetch(

@@ -17,7 +17,7 @@ from attrs.validators import and_, ge, in_, le, max_len, min_len, optional
 from elaaoms import redact, strict, views
 from elaaoms.audit import Entry
 from elaaoms.budget import Tally
-from elaaoms.calls import Call
+from elaaoms.calls import Call, Caller
 from elaaoms.config import PROVIDERS
 from elaaoms.directory import Identified
 from elaaoms.errors import NotFound, Unreadable
@@ -25,6 +25,7 @@ from elaaoms.ingest import Statement
 from elaaoms.jobs import State
 from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
 from elaaoms.rank import Ranked, rank
+from elaaoms.replay import Replay
 from elaaoms.server.border import Refused, Services, query_of, success
 from elaaoms.webhooks import TRANSCRIPTION, Turn, clean, parse_event, parse_json
 from elaaoms.words import name_in
@@ -169,10 +170,16 @@ async def _with_evidence(services: Services, memories: list[Memory]) -> list[dic
 async def add_memory(services: Services, request: web.Request, body: bytes) -> web.Response:
     """Remember what the operator says."""
     new = strict.structure(_BODIES, parse_json(body), NewMemory)
+    return success(
+        request, "remembered", (await _with_evidence(services, await remembered(services, new)))[0]
+    )
+
+
+async def remembered(services: Services, new: NewMemory) -> list[Memory]:
+    """Remember what the operator says; the memory that it is part of now."""
     who, statement = _statement(services, new, "$")
     await services.ingest.state(who, [statement])
-    found = await services.memories.page(owner=who.caller, fact_key=statement.key, limit=1)
-    return success(request, "remembered", (await _with_evidence(services, found))[0])
+    return await services.memories.page(owner=who.caller, fact_key=statement.key, limit=1)
 
 
 async def import_memories(services: Services, request: web.Request, body: bytes) -> web.Response:
@@ -219,11 +226,17 @@ async def change_memory(services: Services, request: web.Request, body: bytes) -
     """Edit a memory (the old words stay as a superseded one), or pin it."""
     memory = await services.memories.get(request.match_info["id"])
     change = strict.structure(_BODIES, parse_json(body), Change)
+    changed = await decided(services, memory, change)
+    return success(request, "changed", (await _with_evidence(services, [changed]))[0])
+
+
+async def decided(services: Services, memory: Memory, change: Change) -> Memory:
+    """Make an operator's change; the memory as it is afterwards."""
     if change.content is not None or change.category is not None or change.importance is not None:
         memory = await services.ingest.edit(memory, _edited(memory, change))
     if change.pinned is not None:
         memory = await services.ingest.pin(memory, change.pinned)
-    return success(request, "changed", (await _with_evidence(services, [memory]))[0])
+    return memory
 
 
 def _edited(memory: Memory, change: Change) -> Fact:
@@ -367,6 +380,11 @@ async def export_caller(services: Services, request: web.Request, _: bytes) -> w
     caller = await services.directory.find(request.match_info["caller"])
     if caller is None:
         raise NotFound("there is no such caller")
+    return success(request, "exported", await exported(services, caller))
+
+
+async def exported(services: Services, caller: Caller) -> dict[str, Any]:
+    """Everything about a caller: memories with their evidence, calls with their transcripts."""
     memories: list[Memory] = []
     while True:
         after = memories[-1].id if memories else None
@@ -381,12 +399,6 @@ async def export_caller(services: Services, request: web.Request, _: bytes) -> w
         calls += [await _whole_call(services, call) for call in found]
         if len(found) < 100:
             break
-    data = {
-        "exported_at": views.moment(services.clock()),
-        "caller": views.caller(caller),
-        "memories": await _with_evidence(services, memories),
-        "calls": calls,
-    }
     entry = Entry(
         at=services.clock(),
         actor="admin",
@@ -395,7 +407,12 @@ async def export_caller(services: Services, request: web.Request, _: bytes) -> w
         details={"memories": len(memories), "calls": len(calls)},
     )
     await services.database.write(lambda tx: services.audit.note(tx, entry))
-    return success(request, "exported", data)
+    return {
+        "exported_at": views.moment(services.clock()),
+        "caller": views.caller(caller),
+        "memories": await _with_evidence(services, memories),
+        "calls": calls,
+    }
 
 
 async def _whole_call(services: Services, call: Call) -> dict[str, Any]:
@@ -480,15 +497,20 @@ class ReplayRequest:
 async def replay(services: Services, request: web.Request, body: bytes) -> web.Response:
     """Read an archived call again and say what would be different; with `adopt` it becomes so."""
     wanted = strict.structure(_BODIES, parse_json(body), ReplayRequest)
+    done = await read_again(services, wanted)
+    return success(request, "adopted" if done.adopted else "compared", views.replay(done))
+
+
+async def read_again(services: Services, wanted: ReplayRequest) -> Replay:
+    """Read an archived call again as the request says."""
     spent = Tally(services.budget)
     extractor, model = services.reader(wanted.provider, wanted.model, spent)
     try:
-        done = await services.ingest.replay(
+        return await services.ingest.replay(
             wanted.conversation_id, extractor, spent, model=model, adopt=wanted.adopt
         )
     finally:
         await extractor.close()
-    return success(request, "adopted" if done.adopted else "compared", views.replay(done))
 
 
 async def reprocess(services: Services, request: web.Request, body: bytes) -> web.Response:

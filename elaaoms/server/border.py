@@ -48,6 +48,7 @@ from elaaoms.recall import Recall
 from elaaoms.replica import Replica
 from elaaoms.server.connections import Connection
 from elaaoms.server.rates import Rates
+from elaaoms.server.timings import Timings
 from elaaoms.shelf import Shelf
 from elaaoms.webhooks import InvalidSignature, Verifier, clean
 
@@ -108,6 +109,7 @@ class Services:
     accesses: Accesses
     metrics: Metrics
     rates: Rates
+    timings: Timings
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     replica: Replica | None
     capture: Capture | None  # None without a key for ElevenLabs' API
@@ -247,6 +249,7 @@ def border(services: Services) -> Middleware:
             resource = request.match_info.route.resource
             path = resource.canonical if resource is not None else "unmatched"
             took = asyncio.get_running_loop().time() - started
+            services.timings.note(path, took * 1000, response.status)
             services.metrics.answered(request.method, path, response.status, took)
             figures = {
                 "method": request.method,

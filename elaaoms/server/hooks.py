@@ -135,6 +135,15 @@ async def echo(_: Services, request: web.Request, body: bytes) -> web.Response:
 
 async def health(services: Services, request: web.Request, _: bytes) -> web.Response:
     """200 healthy or degraded, 503 when no call can be accepted; `?strict=1` answers 503 for degraded too."""
+    state, parts = await dependencies(services)
+    data: dict[str, Any] = {"status": state, "version": __version__, "dependencies": parts}
+    if state == "unhealthy" or (state == "degraded" and request.query.get("strict") == "1"):
+        return failure(request, 503, state, data=data, headers={"Retry-After": "30"})
+    return success(request, state, data)
+
+
+async def dependencies(services: Services) -> tuple[str, dict[str, dict[str, Any]]]:
+    """healthy, degraded or unhealthy, and how each dependency is: its status, and the reason if it is not ok."""
     parts = {
         "storage": await _storage(services),
         "database": await _database(services),
@@ -151,11 +160,7 @@ async def health(services: Services, request: web.Request, _: bytes) -> web.Resp
             else {"status": "ok", "fetched": services.capture.fetched}
         )
     states = {part["status"] for part in parts.values()}
-    state = "unhealthy" if "down" in states else "degraded" if "degraded" in states else "healthy"
-    data: dict[str, Any] = {"status": state, "version": __version__, "dependencies": parts}
-    if state == "unhealthy" or (state == "degraded" and request.query.get("strict") == "1"):
-        return failure(request, 503, state, data=data, headers={"Retry-After": "30"})
-    return success(request, state, data)
+    return "unhealthy" if "down" in states else "degraded" if "degraded" in states else "healthy", parts
 
 
 async def _storage(services: Services) -> dict[str, Any]:

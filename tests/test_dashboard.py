@@ -1,0 +1,543 @@
+"""The dashboard without a browser: who may see it, what a form must carry, what hostile words can do, how it pages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ADMIN_TOKEN, ROBIN, Platform, call, started
+from desk import HOSTILE, MIA, Forms, Visitor, full_house
+
+from elaaoms import dashboard
+from elaaoms.config import Config
+from elaaoms.dashboard.desk import CSP, local
+from elaaoms.dashboard.looks import environment, marked
+from elaaoms.dashboard.session import ATTEMPTS, IDLE_S, WHOLE_S, Brake, Sessions
+
+VENDORED = {
+    "htmx.min.js": "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130",
+    "pico.min.css": "fbc9a63fc9fc9f72d12fd7fc9806e11fa9f77ae4f9cad146b27003a1119ba3db",
+    "uplot.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    "uplot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+}
+PAGES = ("", "/now", "/plots", "/calls", "/callers", "/callers?q=robin", "/jobs", "/storage")
+
+
+@pytest.fixture
+async def visitor(platform: Platform) -> Visitor:
+    """Somebody who is logged in."""
+    visitor = Visitor(platform)
+    assert (await visitor.log_in()).status == 303
+    return visitor
+
+
+# -- what comes with it --------------------------------------------------------------
+
+
+def test_vendored_files_are_the_ones_that_were_looked_at() -> None:
+    for name, digest in VENDORED.items():
+        assert hashlib.sha256((dashboard.ASSETS / name).read_bytes()).hexdigest() == digest, name
+        assert (dashboard.ASSETS / f"{name.split('.')[0]}.LICENSE").read_text().strip()
+
+
+def test_no_template_holds_a_script_a_style_or_an_address_elsewhere() -> None:
+    for path in sorted(Path(dashboard.__file__).parent.glob("templates/*.html")):
+        text = path.read_text()
+        assert "<style" not in text, path
+        assert " style=" not in text, path
+        assert not any(f" on{event}=" in text for event in ("click", "load", "error", "submit", "input")), (
+            path
+        )
+        assert "http://" not in text, path
+        assert "https://" not in text, path
+        assert "|safe" not in text.replace(" ", ""), path
+        for line in text.splitlines():
+            assert "<script" not in line or 'src="{{ home }}/assets/' in line, path
+
+
+def test_templates_escape_whatever_they_are_given() -> None:
+    text = environment().get_template("error.html").render(
+        home="/dashboard", here="", proof="", logged_in=False, notice=None, version="1", now=0,
+        message=HOSTILE, back="/dashboard",
+    )  # fmt: skip
+    assert HOSTILE not in text
+    assert "&lt;img src=x" in text
+
+
+# -- who may see it ------------------------------------------------------------------
+
+
+async def test_nothing_is_shown_without_a_login(platform: Platform) -> None:
+    stranger = Visitor(platform)
+    for path in PAGES:
+        answer = await stranger.get(path)
+        assert answer.status == 303, path
+        assert answer.headers["Location"].startswith("/dashboard/login")
+        assert answer.body == b""
+    for path in ("/jobs/retry-failed", "/memories/mem_1/forget", "/logout"):
+        answer = await stranger.post(path, {"proof": "x"})
+        assert answer.status == 303, path
+        assert answer.headers["Location"] == "/dashboard/login"
+    piece = await stranger.get("/now", **{"HX-Request": "true"})
+    assert (piece.status, piece.headers["HX-Redirect"]) == (401, "/dashboard/login")
+    for path in ("/calls/conv_x/audio", "/callers/+12025550142/export.json"):
+        assert (await stranger.get(path)).status == 303, path
+
+
+async def test_the_dashboard_is_not_on_the_public_listener(platform: Platform) -> None:
+    for path in ("/dashboard", "/dashboard/login", "/dashboard/assets/dashboard.css"):
+        assert (await platform.request("GET", f"{platform.url}{path}")).status == 404, path
+
+
+async def test_the_admin_token_opens_a_session_that_scripts_and_other_sites_cannot_use(
+    platform: Platform,
+) -> None:
+    visitor = Visitor(platform)
+    answer = await visitor.log_in()
+    (line,) = [line for line in answer.headers.getall("Set-Cookie") if line.startswith("elaaoms_session=")]
+    assert {"HttpOnly", "SameSite=Strict", "Path=/dashboard"} <= set(line.split("; "))
+    assert ADMIN_TOKEN not in str(answer.headers)
+    page = await visitor.get()
+    assert page.status == 200
+    assert b"Everything works" in page.body
+
+
+async def test_behind_a_tls_proxy_the_cookie_is_secure(platform: Platform) -> None:
+    visitor = Visitor(platform)
+    page = await visitor.get("/login", X_Forwarded_Proto="https")
+    ((_, fields),) = Forms(page.body.decode()).found
+    answer = await visitor.post("/login", fields | {"token": ADMIN_TOKEN}, X_Forwarded_Proto="https")
+    assert "Secure" in answer.headers["Set-Cookie"]
+
+
+async def test_a_wrong_token_opens_nothing_and_a_few_of_them_close_the_door(platform: Platform) -> None:
+    visitor = Visitor(platform)
+    for _ in range(ATTEMPTS):
+        answer = await visitor.log_in("wrong")
+        assert answer.status == 401
+        assert "elaaoms_session" not in visitor.jar
+    answer = await visitor.log_in()  # the right one, too late
+    assert answer.status == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= 60
+    assert "elaaoms_session" not in visitor.jar
+
+
+async def test_logging_out_ends_the_session_also_for_a_copy_of_the_cookie(visitor: Visitor) -> None:
+    copy = Visitor(visitor.platform, dict(visitor.jar))
+    assert (await copy.get()).status == 200
+    await visitor.submit("", "/logout")
+    assert "elaaoms_session" not in visitor.jar
+    assert (await copy.get()).status == 303
+
+
+async def test_logging_out_everywhere_ends_other_peoples_sessions(visitor: Visitor) -> None:
+    other = Visitor(visitor.platform)
+    await other.log_in()
+    await visitor.submit("/storage", "/logout-all")
+    assert (await other.get()).status == 303
+
+
+async def test_a_cookie_that_we_did_not_sign_is_worth_nothing(visitor: Visitor) -> None:
+    name, _, signature = visitor.jar["elaaoms_session"].partition(".")
+    for forged in ("", ".", "x", name, f"{name}.", f"{name[:-1]}x.{signature}", f"{name}.{signature[:-1]}"):
+        assert (await Visitor(visitor.platform, {"elaaoms_session": forged}).get()).status == 303, forged
+
+
+def test_a_session_ends_after_half_an_hour_of_rest_and_after_twelve_hours() -> None:
+    now = [1000.0]
+    sessions = Sessions(lambda: now[0])
+    idle, busy = sessions.begin(), sessions.begin()
+    now[0] += IDLE_S - 1
+    assert sessions.find(busy) is not None
+    assert sessions.find(idle, used=False) is not None  # a page that asks by itself keeps nobody logged in
+    now[0] += 2
+    assert sessions.find(idle) is None
+    while now[0] < 1000 + WHOLE_S:
+        assert sessions.find(busy) is not None
+        now[0] += IDLE_S - 1
+    assert sessions.find(busy) is None
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_a_session() -> None:
+    now = [1000.0]
+    sessions = Sessions(lambda: now[0])
+    cookie = sessions.begin()
+    now[0] -= 500
+    assert sessions.find(cookie) is None
+
+
+def test_the_brake_lets_go_after_a_minute_and_forgets_after_success() -> None:
+    now = [1000.0]
+    brake = Brake(lambda: now[0])
+    for _ in range(ATTEMPTS):
+        assert brake.wait_s("a") <= 0
+        brake.failed("a")
+    assert brake.wait_s("a") == 60.0
+    assert brake.wait_s("b") == 0.0
+    now[0] += 61
+    assert brake.wait_s("a") == 0.0
+    brake.failed("a")
+    brake.passed("a")
+    assert brake.wait_s("a") == 0.0
+
+
+def test_after_a_login_one_goes_on_within_the_dashboard_only() -> None:
+    assert local("/dashboard/calls?after=conv_1") == "/dashboard/calls?after=conv_1"
+    elsewhere = ("https://evil.example/dashboard", "//evil.example", "/dashboard.evil", "/api/memories",
+                 "/dashboard/../api", "/dashboard/\\evil", "/dashboard/a\r\nX: y", "", "javascript:alert(1)")  # fmt: skip
+    assert {local(path) for path in elsewhere} == {"/dashboard"}
+
+
+# -- what a form must carry ----------------------------------------------------------
+
+
+async def test_a_form_without_the_proof_of_this_session_changes_nothing(visitor: Visitor) -> None:
+    other = Visitor(visitor.platform)
+    await other.log_in()
+    await visitor.platform.knows({"content": "Likes tea."})
+    (memory,) = await visitor.platform.memories()
+    theirs = Forms((await other.get()).body.decode()).found[0][1]["proof"]
+    for proof in ("", "x", theirs):
+        answer = await visitor.post(f"/memories/{memory['id']}/forget", {"proof": proof})
+        assert answer.status == 403
+    assert (await visitor.post(f"/memories/{memory['id']}/forget", {})).status == 403
+    assert [m["status"] for m in await visitor.platform.memories()] == ["active"]
+
+
+async def test_a_form_of_another_site_changes_nothing(visitor: Visitor) -> None:
+    proof = Forms((await visitor.get()).body.decode()).found[0][1]["proof"]
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = await visitor.post("/jobs/retry-failed", {"proof": proof}, **headers)
+        assert answer.status == 403, headers
+
+
+async def test_a_login_form_of_another_visitor_is_refused(platform: Platform) -> None:
+    one, other = Visitor(platform), Visitor(platform)
+    await one.get("/login")
+    ((_, fields),) = Forms((await other.get("/login")).body.decode()).found
+    assert (await one.post("/login", fields | {"token": ADMIN_TOKEN})).status == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"x=" + b"y" * 70_000, {}, 413),
+        (b"\xff=\xff", {}, 400),
+        (b"&".join(b"a%d=1" % number for number in range(60)), {}, 400),
+        (b"{}", {"Content-Type": "application/json"}, 415),
+        (b"x", {"Content-Encoding": "gzip"}, 415),
+    ],
+)
+async def test_a_body_that_is_no_small_form_is_refused(
+    visitor: Visitor, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+    assert (await visitor.ask("POST", "/dashboard/jobs/retry-failed", body, **form)).status == status
+
+
+async def test_every_answer_forbids_foreign_and_inline_code(visitor: Visitor) -> None:
+    for path in (*PAGES, "/login", "/nowhere", "/assets/dashboard.js"):
+        answer = await visitor.get(path, Origin="https://evil.example")
+        assert answer.headers["Content-Security-Policy"] == CSP, path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    assert "unsafe" not in CSP
+
+
+async def test_pages_are_kept_by_nobody_and_assets_are_only_asked_about(visitor: Visitor) -> None:
+    assert (await visitor.get()).headers["Cache-Control"] == "no-store"
+    asset = await visitor.get("/assets/dashboard.css")
+    assert asset.headers["Cache-Control"] == "no-cache"
+    again = await visitor.get("/assets/dashboard.css", **{"If-None-Match": asset.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+    for path in ("/assets/", "/assets/../pages.py", "/assets/..%2fpages.py"):
+        assert (await visitor.get(path)).status in (303, 403, 404), path
+
+
+# -- pages and actions ---------------------------------------------------------------
+
+
+@pytest.fixture
+async def house(visitor: Visitor) -> dict[str, str]:
+    """Callers with a history; their keys."""
+    return await full_house(visitor.platform)
+
+
+async def test_hostile_words_stand_on_every_page_as_text(visitor: Visitor, house: dict[str, str]) -> None:
+    odd = (await visitor.platform.api("GET", "/api/callers?limit=100")).data["callers"]
+    keys = [caller["caller"] for caller in odd]
+    paths = [f"/callers/{key}" for key in keys] + [
+        "/callers?q=%3Cimg",
+        "/calls/conv_hostile",
+        "/calls/conv_%3Cimg",
+    ]
+    seen = 0
+    for path in (*PAGES, *paths):
+        answer = await visitor.get(path)
+        assert answer.status in (200, 404), path
+        assert b"<img" not in answer.body, path
+        seen += b"&lt;img src=x" in answer.body
+    assert seen >= 4
+
+
+async def test_a_call_shows_the_words_that_became_memories(visitor: Visitor, house: dict[str, str]) -> None:
+    text = (await visitor.get("/calls/conv_first")).body.decode()
+    marks = [part.split("</mark>")[0] for part in text.split("<mark>")[1:]]
+    assert any("allergic to peanuts" in mark for mark in marks)
+    assert 'data-seek="' in text  # the recording is archived
+    assert "Read it again with rules" in text
+    assert (await visitor.get("/calls/conv_nobody")).status == 404
+
+
+def test_quotes_are_marked_where_they_stand_whatever_their_spaces() -> None:
+    pieces = marked("Hi. I live in  Leeds, I do.", [("i live in leeds", "a"), ("Leeds, I do.", "b")])
+    assert [(piece.text, piece.ids) for piece in pieces] == [
+        ("Hi. ", ()),
+        ("I live in  ", ("a",)),
+        ("Leeds", ("a", "b")),
+        (", I do.", ("b",)),
+    ]
+    assert [piece.ids for piece in marked("something else", [("not there", "a")])] == [("a",)]
+    assert marked("", [("x", "a")]) == []
+
+
+async def test_audio_is_served_by_ranges(visitor: Visitor, house: dict[str, str]) -> None:
+    answer = await visitor.get("/calls/conv_first/audio", Range="bytes=3-9")
+    assert (answer.status, len(answer.body)) == (206, 7)
+    assert answer.headers["Content-Type"] == "audio/mpeg"
+    assert answer.headers["Content-Range"].startswith("bytes 3-9/")
+    assert (await visitor.get("/calls/conv_second/audio")).status == 404
+
+
+async def test_memories_are_edited_pinned_forgotten_and_restored(
+    visitor: Visitor, house: dict[str, str]
+) -> None:
+    page = f"/callers/{house['robin']}"
+    memories = {m["content"]: m for m in await visitor.platform.memories(f"caller=%2B{ROBIN[1:]}")}
+    order = memories["Order XYZ-789 has not arrived."]["id"]
+    answer = await visitor.submit(
+        page, f"/memories/{order}/edit", content="Order XYZ-789 came.", category="issue"
+    )
+    assert (answer.status, answer.headers["Location"]) == (303, f"/dashboard{page}")
+    text = (await visitor.get(page)).body.decode()
+    assert "Order XYZ-789 came." in text
+    assert "Changed." in text
+    assert "Changed." not in (await visitor.get(page)).body.decode()  # it is said once
+
+    york = next(m["id"] for content, m in memories.items() if "York" in content)
+    await visitor.submit(page, f"/memories/{york}/pin")
+    assert (await visitor.platform.api("GET", f"/api/memories/{york}")).data["pinned"] is True
+    await visitor.submit(page, f"/memories/{york}/pin")
+    assert (await visitor.platform.api("GET", f"/api/memories/{york}")).data["pinned"] is False
+
+    leeds = next(m["id"] for content, m in memories.items() if "Leeds" in content)
+    await visitor.submit(page, f"/memories/{leeds}/restore")
+    assert (await visitor.platform.api("GET", f"/api/memories/{leeds}")).data["status"] == "active"
+    await visitor.submit(page, f"/memories/{leeds}/forget")
+    assert (await visitor.platform.api("GET", f"/api/memories/{leeds}")).data["status"] == "forgotten"
+    assert (await visitor.submit(page, f"/memories/{york}/edit", content=" ")).status == 400
+
+
+async def test_a_contradiction_is_decided_by_forgetting_one_side(
+    visitor: Visitor, house: dict[str, str]
+) -> None:
+    page = f"/callers/{house['robin']}"
+    text = (await visitor.get(page)).body.decode()
+    assert "Contradictions" in text
+    wrong = next(
+        m["id"] for m in await visitor.platform.memories(f"caller=%2B{ROBIN[1:]}&status=active")
+        if m["content"] == "The caller is not allergic to peanuts."
+    )  # fmt: skip
+    await visitor.submit(page, f"/memories/{wrong}/forget")
+    assert "Contradictions" not in (await visitor.get(page)).body.decode()
+
+
+async def test_a_memory_is_added_and_callers_are_merged_and_erased(
+    visitor: Visitor, house: dict[str, str]
+) -> None:
+    page = f"/callers/{house['anna']}"
+    await visitor.submit(
+        page, f"{page}/remember", content="Collects stamps.", category="preference", importance="4"
+    )
+    assert "Collects stamps." in (await visitor.get(page)).body.decode()
+    unsure = await visitor.submit(page, f"{page}/merge", into=ROBIN, sure="")
+    assert unsure.status == 409
+    merged = await visitor.submit(page, f"{page}/merge", into=ROBIN, sure="yes")
+    assert merged.headers["Location"] == f"/dashboard/callers/{house['robin']}"
+    assert "Collects stamps." in (await visitor.get(f"/callers/{house['robin']}")).body.decode()
+
+    page = f"/callers/{house['mia']}"
+    mistyped = await visitor.submit(page, f"{page}/erase", typed="+12025550190")
+    assert mistyped.status == 409
+    assert (await visitor.get(page)).status == 200
+    erased = await visitor.submit(page, f"{page}/erase", typed=MIA)
+    assert erased.headers["Location"] == "/dashboard/storage#erasures"
+    assert "The caller is erased" in (await visitor.get("/storage")).body.decode()
+    assert (await visitor.get(page)).status == 404
+
+
+async def test_an_export_is_a_file(visitor: Visitor, house: dict[str, str]) -> None:
+    answer = await visitor.get(f"/callers/{house['robin']}/export.json")
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{house["robin"]}.json"'
+    assert answer.json["caller"]["address"] == ROBIN
+    page = await visitor.get(f"/callers/{house['mia']}/export.html")
+    assert page.headers["Content-Disposition"].startswith("attachment")
+    assert b"<img" not in page.body
+    assert (await visitor.get(f"/callers/{house['mia']}/export.exe")).status == 404
+
+
+async def test_jobs_are_retried_and_cancelled_failed_ones_first(
+    visitor: Visitor, house: dict[str, str]
+) -> None:
+    text = (await visitor.get("/jobs")).body.decode()
+    assert text.index('id="failed"') < text.index('id="completed"')
+    assert "the audio is not an MP3" in text
+    answer = await visitor.submit("/jobs", f"/jobs/{house['job']}/cancel")
+    assert answer.status == 303
+    assert (await visitor.platform.settled(int(house["job"])))["state"] == "cancelled"
+    await visitor.submit(f"/jobs/{house['job']}", f"/jobs/{house['job']}/retry")
+    assert (await visitor.platform.settled(int(house["job"])))["state"] == "failed"
+    done = next(iter((await visitor.platform.api("GET", "/api/jobs?state=completed")).data["jobs"]))["id"]
+    proof = Forms((await visitor.get()).body.decode()).found[0][1]["proof"]
+    assert (await visitor.post(f"/jobs/{done}/retry", {"proof": proof})).status == 409
+    for missing in ("999999", "x", "²"):
+        assert (await visitor.get(f"/jobs/{missing}")).status == 404
+
+
+async def test_a_call_is_read_again_and_compared(visitor: Visitor, house: dict[str, str]) -> None:
+    page = "/calls/conv_first"
+    assert (await visitor.submit(page, f"{page}/reprocess")).status == 303
+    await visitor.platform.processed("conv_first")
+    compared = await visitor.submit(page, f"{page}/replay", provider="rules", model="")
+    assert compared.status == 200
+    assert b"Nothing has changed yet" in compared.body
+    ((_, fields),) = [form for form in Forms(compared.body.decode()).found if form[0].endswith("/replay")]
+    adopted = await visitor.post(f"{page}/replay", fields)
+    assert (adopted.status, adopted.headers["Location"]) == (303, f"/dashboard{page}")
+    assert (await visitor.submit(page, f"{page}/replay", provider="oracle")).status == 400
+
+
+async def test_a_call_whose_transcript_is_gone_still_shows_the_rest(visitor: Visitor) -> None:
+    await visitor.platform.takes(call("I live in Oslo.", conversation_id="conv_gone"))
+    (visitor.platform.data / "payloads/conv_gone/conv_gone_transcription.json").unlink()
+    answer = await visitor.get("/calls/conv_gone")
+    assert answer.status == 200
+    assert b"cannot be read" in answer.body
+    assert b"Oslo" in answer.body
+
+
+async def test_callers_are_found_by_number_name_id_and_remembered_words(
+    visitor: Visitor, house: dict[str, str]
+) -> None:
+    robin = f"/dashboard/callers/{house['robin']}".encode()
+    for text in (
+        "%2B12025550142",
+        "0142",
+        "555+0142",
+        "robin",
+        "Baker",
+        house["robin"],
+        "peanuts",
+        "XYZ-789",
+    ):
+        assert robin in (await visitor.get(f"/callers?q={text}")).body, text
+    for text in ("nobody-like-this", "%25%25", "tel%3A", "_____"):
+        assert robin not in (await visitor.get(f"/callers?q={text}")).body, text
+    piece = await visitor.get("/callers?q=robin", **{"HX-Request": "true"})
+    assert b"<html" not in piece.body
+    assert (await visitor.get("/callers/search?q=robin&further=x")).status == 400
+
+
+async def test_now_says_what_is_wrong(config: Config) -> None:
+    async with started(config) as platform:
+        visitor = Visitor(platform)
+        await visitor.log_in()
+        assert platform.up is not None
+        platform.up.services.worker.turned_at -= 1e6
+        text = (await visitor.get("/now")).body.decode()
+    assert "something needs you" in text
+    assert "has not looked at the queue" in text
+
+
+async def test_answers_of_the_last_hour_are_timed(visitor: Visitor) -> None:
+    for _ in range(3):
+        await visitor.platform.initiation()
+    assert visitor.platform.up is not None
+    timing = visitor.platform.up.services.timings.of("/webhook/client-data")
+    assert timing is not None
+    assert (timing.count, timing.errors) == (3, 0)
+    assert 0 < timing.median_ms <= timing.p95_ms
+
+
+# -- pages by key --------------------------------------------------------------------
+
+
+async def test_lists_are_paged_by_key_and_show_everything_once(visitor: Visitor) -> None:
+    platform, now = visitor.platform, time.time()
+    for number in range(120):  # some at the same moment
+        outcome = "'nothing'" if number % 10 else "NULL"
+        platform.sql(
+            "INSERT INTO callers (caller, address, first_seen, last_seen)"  # noqa: S608
+            f" VALUES ('caller_{number:032x}', 'tel:+1202555{number:04d}', 0, {now - number // 7})"
+        )
+        platform.sql(
+            "INSERT INTO calls (conversation_id, agent_id, caller, started_at, received_at, outcome)"  # noqa: S608
+            f" VALUES ('conv_{number}', 'agent_{number % 2}', 'caller_{0:032x}', {now - number // 7}, 0, {outcome})"
+        )
+    assert len(await _walk(visitor, "/calls", "/dashboard/calls/conv_")) == 120
+    assert len(await _walk(visitor, "/calls?agent=agent_1", "/dashboard/calls/conv_")) == 60
+    assert len(await _walk(visitor, "/calls?show=unfinished", "/dashboard/calls/conv_")) == 12
+    assert len(await _walk(visitor, "/callers", "/dashboard/callers/caller_")) == 120
+
+
+async def _walk(visitor: Visitor, path: str, prefix: str) -> list[str]:
+    """The links with this prefix over all pages, each at most once."""
+    found: list[str] = []
+    for _ in range(10):
+        text = (await visitor.get(path)).body.decode()
+        rows = [part.split('"')[0] for part in text.split(f'href="{prefix}')[1:]]
+        rows = [row for row in dict.fromkeys(rows) if row not in ("",)]
+        assert not set(rows) & set(found) or prefix.endswith("caller_")
+        found += [row for row in rows if row not in found]
+        following = text.split('rel="next" href="/dashboard')
+        if len(following) == 1:
+            return found
+        path = following[1].split('"')[0].replace("&amp;", "&")
+    raise AssertionError("the pages have no end")
+
+
+async def test_a_search_goes_on_where_one_look_ended(visitor: Visitor) -> None:
+    await visitor.platform.knows(*({"content": f"Likes number {number}."} for number in range(120)))
+    text = (await visitor.get("/callers?q=likes+number")).body.decode()
+    seen = text.count("Likes number")
+    while "search?q=" in text:
+        mark = text.split("further=")[1].split('"')[0].split("&")[0]
+        text = (await visitor.get(f"/callers/search?q=likes+number&further={mark}")).body.decode()
+        seen += text.count("<bdi>Likes number")
+    assert seen == 120
+
+
+async def test_the_largest_callers_are_counted_through_every_change(visitor: Visitor) -> None:
+    platform = visitor.platform
+    await platform.knows(
+        {"content": "Likes tea."}, {"content": "Likes coffee."}, {"content": "Lives in Rome."}
+    )
+    await platform.takes(call("I live in Oslo.", "I've moved to York.", conversation_id="conv_moves"))
+    counted = dict(platform.sql("SELECT owner, count(*) FROM memories GROUP BY owner"))
+    assert dict(platform.sql("SELECT owner, memories FROM tallies")) == counted
+    await platform.api("DELETE", f"/api/callers/%2B{ROBIN[1:]}")
+    assert platform.sql("SELECT count(*) FROM tallies") == [(0,)]
+
+
+async def test_storage_sums_what_was_archived(visitor: Visitor) -> None:
+    answer = await visitor.platform.send(call("Hello.", conversation_id="conv_sum"))
+    await visitor.platform.settled(answer.data["job_id"])
+    assert visitor.platform.up is not None
+    ((volume),) = await visitor.platform.up.services.calls.volume(since=0)
+    size = len((visitor.platform.data / "payloads/conv_sum/conv_sum_transcription.json").read_bytes())
+    assert (volume.count, volume.size, volume.recent_size) == (1, size, size)
+    assert json.loads((await visitor.platform.api("GET", "/health")).body)["status"] == "success"
