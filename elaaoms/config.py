@@ -595,6 +595,9 @@ class AlertSettings:
     disk_free_mb: int = _setting(
         1024, "Free space that is too little, in MiB; 0 is never", _Between(0, 1_048_576)
     )
+    outbox_minutes: int = _setting(
+        60, "How long a change may wait for OpenMemory, in minutes; 0 is never", _Between(0, 10_080)
+    )
     silent_minutes: int = _setting(
         0, "How long no call may arrive in business hours, in minutes; 0 is never", _Between(0, 1440)
     )

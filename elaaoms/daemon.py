@@ -375,6 +375,10 @@ async def _compose(
     if replica is not None:
         handlers[REPLICATE] = replica.replicate
 
+    if replica is not None:
+        lag = partial(_outbox_lag_s, replica, clock)
+        metrics.watch("elaaoms_outbox_lag_seconds", "Age of the oldest change that OpenMemory is owed", lag)
+
     def fail(error: BaseException) -> None:
         if not fatal.done():
             fatal.set_exception(error)
@@ -669,6 +673,14 @@ def alerts_of(secrets: Secrets, services: Services) -> Alerts:
         conditions["extraction_failing"] = above(sentence, troubled, wanted.failed_calls - 1)
     if wanted.disk_free_mb:
         conditions["disk_filling"] = below("the disk has {:.0f} MiB left", free, wanted.disk_free_mb)
+    if wanted.outbox_minutes and services.replica is not None:
+        sentence = "OpenMemory has been owed changes for {:.0f} minutes; see `elaaoms openmemory status`"
+        lag = partial(_outbox_lag_s, services.replica, clock)
+
+        async def minutes() -> float:
+            return await lag() / 60
+
+        conditions["outbox_late"] = above(sentence, minutes, wanted.outbox_minutes)
     if wanted.silent_minutes:
         hours = Hours(wanted.weekdays, *wanted.minutes, ZoneInfo(wanted.timezone))
         conditions["webhooks_silent"] = silent(
@@ -683,6 +695,12 @@ def alerts_of(secrets: Secrets, services: Services) -> Alerts:
         installation=urlsplit(config.server.public_url).hostname or socket.gethostname(),
         clock=clock,
     )
+
+
+async def _outbox_lag_s(replica: Replica, clock: Callable[[], float]) -> float:
+    """The age of the oldest change that the replica is owed, in seconds."""
+    since = (await replica.standing()).since
+    return 0.0 if since is None else max(0.0, clock() - since)
 
 
 async def _alert(alerts: Alerts) -> None:
