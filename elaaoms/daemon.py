@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from attrs import evolve, frozen
 
-from elaaoms import elevenlabs, supervisor
+from elaaoms import __version__, elevenlabs, supervisor
 from elaaoms.announcements import Announcements
 from elaaoms.archive import Archive, disk_errors
 from elaaoms.audit import SQLiteAuditTrail
@@ -66,7 +66,7 @@ from elaaoms.replica.mirror import Mirror
 from elaaoms.replica.outbox import Outbox
 from elaaoms.same import by_meaning
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
-from elaaoms.server.connections import Listener, most_connections
+from elaaoms.server.connections import Listener, close_door, most_connections
 from elaaoms.shelf import Shelf
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
@@ -272,6 +272,7 @@ async def _compose(
     queue = SQLiteJobQueue(database, Schedule(config.worker.retry_delays_s))
     style = Style(stranger=config.greeting.stranger, expires_days=config.greeting.expires_days)
     secret = await caller_secret(config.data, database)
+    await note_program(database)
     directory = Directory(
         calls,
         secret,
@@ -627,7 +628,7 @@ async def _listening(
             bound = server.sockets[0].getsockname()
             yield f"http://{_bracketed(bound[0])}:{bound[1]}"
         finally:
-            server.close()
+            await close_door(server)
             await listener.drain(SHUTDOWN_S)
     finally:
         await runner.cleanup()
@@ -813,6 +814,14 @@ async def caller_secret(data: Path, database: Database) -> bytes:
     except OSError as error:
         raise ElaaomsError(f"cannot use {path}: {os.strerror(error.errno or 0)}") from error
     return secret
+
+
+async def note_program(database: Database) -> None:
+    """Note which version wrote the database, for an older one that has to refuse it."""
+    rows = await database.fetch("SELECT value FROM settings WHERE name = 'program'")
+    if [row["value"] for row in rows] != [__version__]:
+        note = "INSERT OR REPLACE INTO settings (name, value) VALUES ('program', ?)"
+        await database.write(lambda tx: tx.execute(note, (__version__,)).rowcount)
 
 
 def _keep(path: Path, content: bytes) -> None:
