@@ -64,6 +64,7 @@ from elaaoms.reconcile import Policy
 from elaaoms.replica import REPLICATE, Replica
 from elaaoms.replica.mirror import Mirror
 from elaaoms.replica.outbox import Outbox
+from elaaoms.retention import let_go
 from elaaoms.same import by_meaning
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
 from elaaoms.server.connections import Listener, close_door, most_connections
@@ -181,6 +182,7 @@ async def _opened(
         archive = Archive(
             config.data / "payloads",
             reserve=config.storage.min_free_mb * MIB,
+            audio_reserve=config.storage.audio_min_free_mb * MIB,
             most_bodies=limits.bodies,
             most_bytes=limits.bodies_mb * MIB,
         )
@@ -547,11 +549,24 @@ async def _tidy(services: Services) -> None:
                 keep = services.config.worker.keep_days * DAY_S
                 await services.queue.prune(finished_before=services.clock() - keep)
                 pruned = loop.time()
+                await _outlive(services)
         except StorageFailed as error:
             services.fatal(error)
         except ElaaomsError as error:
             log.warning("the database cannot be tidied now: %s", error)
         await asyncio.sleep(CATCH_UP_S)
+
+
+async def _outlive(services: Services) -> None:
+    """Remove what the archive kept for as long as `[storage]` says."""
+    storage = services.config.storage
+    for days, audio in ((storage.keep_audio_days, True), (storage.keep_payload_days, False)):
+        if days:
+            before = services.clock() - days * DAY_S
+            if gone := await let_go(
+                services.database, services.calls, services.archive, audio=audio, before=before
+            ):
+                log.info("%d archived %s were removed", gone, "recordings" if audio else "transcripts")
 
 
 async def _scrub(services: Services) -> None:
