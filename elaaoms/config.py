@@ -867,6 +867,8 @@ def _look_up(
     if (text := environ.get(variable)) is not None:
         return variable, text
     path = folder / "secrets" / name
+    if directory and not os.access(path.parent, os.X_OK):
+        return None  # the service manager read for us what is there, as root; we may not
     text = _text(name, path)
     if text is None:
         return None
