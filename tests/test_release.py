@@ -52,7 +52,8 @@ def test_the_containers_are_locked_down_and_only_the_proxy_reaches_them() -> Non
     assert re.findall(r'- "([\d.:]+)"', text) == ["127.0.0.1:8000:8000"]
     assert "8001" not in text
     grace = re.search(r"stop_grace_period: (\d+)s", text)
-    assert grace and int(grace[1]) >= 45  # 10 s for requests and 20 s for jobs
+    assert grace is not None
+    assert int(grace[1]) >= 45  # 10 s for requests and 20 s for jobs
 
 
 def test_the_workflows_ask_for_nothing_but_to_read() -> None:
@@ -60,6 +61,7 @@ def test_the_workflows_ask_for_nothing_but_to_read() -> None:
         text = path.read_text()
         assert "\npermissions:\n  contents: read\n" in text
         assert "pull_request_target" not in text
+        assert all(re.search(r"@[0-9a-f]{40} # v[\d.]+$", line) for line in text.splitlines() if "uses:" in line)
         assert text.count("actions/checkout@") == text.count("persist-credentials: false")
         assert "${{ github.event" not in text
     assert '["3.11", "3.12", "3.13"]' in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
@@ -81,7 +83,9 @@ def test_shells_complete_commands(shell: str) -> None:
 )
 def test_the_packages_install_into_nothing_and_run_for_somebody_without_rights(tmp_path: Path) -> None:
     def run(*command: object, **more: object) -> str:
-        done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload]
+        done = subprocess.run(  # noqa: S603
+            [*map(str, command)], capture_output=True, text=True, check=False, **more
+        )  # type: ignore[call-overload]
         assert done.returncode == 0, done.stdout + done.stderr
         return str(done.stdout)
 
