@@ -765,10 +765,22 @@ def alone(data: Path) -> Iterator[int]:
         ) from error
     try:
         _lock(descriptor, data)
-        yield descriptor
+        try:
+            yield descriptor
+        finally:
+            _give_back(data)
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _give_back(data: Path) -> None:
+    """What root made in the data of the service's user becomes that user's, or the service could not open it."""
+    owner = data.stat()
+    if os.geteuid() == 0 != owner.st_uid:
+        for path in data.rglob("*"):
+            if path.lstat().st_uid == 0:
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _lock(descriptor: int, data: Path) -> None:

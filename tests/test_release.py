@@ -61,7 +61,9 @@ def test_the_workflows_ask_for_nothing_but_to_read() -> None:
         text = path.read_text()
         assert "\npermissions:\n  contents: read\n" in text
         assert "pull_request_target" not in text
-        assert all(re.search(r"@[0-9a-f]{40} # v[\d.]+$", line) for line in text.splitlines() if "uses:" in line)
+        assert all(
+            re.search(r"@[0-9a-f]{40} # v[\d.]+$", line) for line in text.splitlines() if "uses:" in line
+        )
         assert text.count("actions/checkout@") == text.count("persist-credentials: false")
         assert "${{ github.event" not in text
     assert '["3.11", "3.12", "3.13"]' in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
