@@ -216,6 +216,16 @@ def examine(machine: Machine) -> Iterator[tuple[bool, str]]:
     copied = machine.run("systemctl", "start", "elaaoms-backup.service")
     copies = machine.run("ls", "/var/lib/private/elaaoms/backups").stdout.split()
     yield copied.returncode == 0 and len(copies) == 1, f"the nightly backup works in its sandbox: {copies}"
+    copy = f"/var/lib/elaaoms/backups/{copies[0] if copies else 'none'}"
+    restored = machine.run(
+        "/opt/elaaoms/bin/elaaoms", "restore", copy, "--yes", "-c", "/etc/elaaoms/elaaoms.toml"
+    )
+    machine.run("systemctl", "start", "elaaoms.socket", "elaaoms.service")
+    back = machine.health(30)
+    yield (
+        restored.returncode == 0 and back == "healthy",
+        f"root restores it and the service opens it ({back})",
+    )
 
 
 def main() -> int:
