@@ -28,6 +28,7 @@ T = TypeVar("T")
 WHOLE = 1 << 20  # bytes; a larger body is scanned before it is read whole
 PIECE = 1 << 16  # bytes read at a time
 SMALL = 1 << 15  # bytes; so little is parsed sooner than handed to a thread
+AUDIO_RETRY_S = 600.0  # a disk that is full of recordings does not empty in a minute
 SIDE_BY_SIDE = 64  # bodies that wait for the disk at a time: it flushes many as fast as one
 HELD = "held"
 LEAST_FREE = 1 << 20  # bytes, also when no reserve is configured
@@ -97,11 +98,18 @@ class Archive:
     """
 
     def __init__(
-        self, root: Path, *, reserve: int, most_bodies: int = 512, most_bytes: int = 1 << 31
+        self,
+        root: Path,
+        *,
+        reserve: int,
+        audio_reserve: int = 0,
+        most_bodies: int = 512,
+        most_bytes: int = 1 << 31,
     ) -> None:
         self.root = root
         self.incoming = root.parent / "incoming"
         self._reserve = reserve
+        self._audio_reserve = audio_reserve
         self._most_bodies = most_bodies
         self._most_bytes = most_bytes
         self._arriving: set[Incoming] = set()
@@ -135,6 +143,11 @@ class Archive:
         announced = sum(max(0, body.expected - body.size) for body in self._arriving)
         if self.free_bytes() < max(self._reserve * (1 + large), LEAST_FREE) + announced + wanted:
             raise StorageUnavailable("the disk is almost full")
+
+    def check_space_for_audio(self) -> None:
+        """Raise StorageUnavailable for a recording while what is left is for transcripts."""
+        if self.free_bytes() < self._audio_reserve:
+            raise StorageUnavailable("the disk is too full for recordings", retry_after=AUDIO_RETRY_S)
 
     def probe(self) -> None:
         """Raise what a body that came now would meet: a full or read-only disk, no descriptor left."""
@@ -180,6 +193,8 @@ class Archive:
             event, reason = await asyncio.to_thread(read_event, incoming.path, incoming.size)
         if event is not None:
             check(event, incoming.size)
+            if event.type == AUDIO:
+                self.check_space_for_audio()
         name = event.conversation_id if event is not None else incoming.sha256
         lock = self._places.setdefault(name, asyncio.Lock())
         async with lock:
@@ -256,6 +271,21 @@ class Archive:
         with disk_errors():
             (self.root / path).unlink(missing_ok=True)
             _sync_directory((self.root / path).parent)
+
+    async def let_go(self, conversation: str, paths: Iterable[str]) -> None:
+        """Remove files of a conversation, and its folder when nothing else is in it; gone already is fine."""
+        async with self._places.setdefault(conversation, asyncio.Lock()):
+            await self._undisturbed(self._let_go, conversation, tuple(paths))
+
+    def _let_go(self, conversation: str, paths: tuple[str, ...]) -> None:
+        with disk_errors():
+            for path in paths:
+                (self.root / path).unlink(missing_ok=True)
+            try:
+                (self.root / conversation).rmdir()
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                    raise
 
     def remove_conversations(self, conversations: Iterable[str]) -> int:
         """Remove everything that is archived of these conversations; how many files. Gone already is fine."""

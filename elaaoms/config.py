@@ -514,6 +514,20 @@ class Storage:
         "Free space below which calls are answered 503, so that ElevenLabs sends them again, in MiB",
         _Between(0, 1_048_576),
     )
+    audio_min_free_mb: int = _setting(
+        1024,
+        "Free space below which recordings are answered 503, so that the rest is left to transcripts, in MiB",
+        _Between(0, 1_048_576),
+    )
+    keep_audio_days: int = _setting(
+        0, "How long recordings are kept, in days; 0 is for ever", _Between(0, 36_500)
+    )
+    keep_payload_days: int = _setting(
+        0,
+        "How long archived transcripts are kept once their memories are made, in days; 0 is for ever. A call "
+        "without one can be neither read again nor recovered",
+        _Between(0, 36_500),
+    )
 
 
 @frozen(kw_only=True)
@@ -987,6 +1001,8 @@ def _look_up(
     if (text := environ.get(variable)) is not None:
         return variable, text
     path = folder / "secrets" / name
+    if directory and not os.access(path.parent, os.X_OK):
+        return None  # the service manager read for us what is there, as root; we may not
     text = _text(name, path)
     if text is None:
         return None

@@ -29,7 +29,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from attrs import evolve, frozen
 
-from elaaoms import dashboard, elevenlabs, supervisor
+from elaaoms import __version__, dashboard, elevenlabs, supervisor
 from elaaoms.alerts import Alerts, Condition, Hours, above, below, named, silent
 from elaaoms.announcements import Announcements
 from elaaoms.archive import Archive, disk_errors
@@ -68,9 +68,10 @@ from elaaoms.reconcile import Policy
 from elaaoms.replica import REPLICATE, Replica
 from elaaoms.replica.mirror import Mirror
 from elaaoms.replica.outbox import Outbox
+from elaaoms.retention import let_go
 from elaaoms.same import by_meaning
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
-from elaaoms.server.connections import Listener, most_connections
+from elaaoms.server.connections import Listener, close_door, most_connections
 from elaaoms.server.rates import Rates
 from elaaoms.server.timings import Timings
 from elaaoms.shelf import Shelf
@@ -198,6 +199,7 @@ async def _opened(
         archive = Archive(
             config.data / "payloads",
             reserve=config.storage.min_free_mb * MIB,
+            audio_reserve=config.storage.audio_min_free_mb * MIB,
             most_bodies=limits.bodies,
             most_bytes=limits.bodies_mb * MIB,
         )
@@ -289,6 +291,7 @@ async def _compose(
     queue = SQLiteJobQueue(database, Schedule(config.worker.retry_delays_s))
     style = Style(stranger=config.greeting.stranger, expires_days=config.greeting.expires_days)
     secret = await caller_secret(config.data, database)
+    await note_program(database)
     directory = Directory(
         calls,
         secret,
@@ -602,11 +605,24 @@ async def _tidy(services: Services) -> None:
                 keep = services.config.worker.keep_days * DAY_S
                 await services.queue.prune(finished_before=services.clock() - keep)
                 pruned = loop.time()
+                await _outlive(services)
         except StorageFailed as error:
             services.fatal(error)
         except ElaaomsError as error:
             log.warning("the database cannot be tidied now: %s", error)
         await asyncio.sleep(CATCH_UP_S)
+
+
+async def _outlive(services: Services) -> None:
+    """Remove what the archive kept for as long as `[storage]` says."""
+    storage = services.config.storage
+    for days, audio in ((storage.keep_audio_days, True), (storage.keep_payload_days, False)):
+        if days:
+            before = services.clock() - days * DAY_S
+            if gone := await let_go(
+                services.database, services.calls, services.archive, audio=audio, before=before
+            ):
+                log.info("%d archived %s were removed", gone, "recordings" if audio else "transcripts")
 
 
 async def _scrub(services: Services) -> None:
@@ -756,7 +772,7 @@ async def _listening(
             bound = server.sockets[0].getsockname()
             yield f"http://{_bracketed(bound[0])}:{bound[1]}"
         finally:
-            server.close()
+            await close_door(server)
             await listener.drain(SHUTDOWN_S)
     finally:
         await runner.cleanup()
@@ -878,10 +894,22 @@ def alone(data: Path) -> Iterator[int]:
         ) from error
     try:
         _lock(descriptor, data)
-        yield descriptor
+        try:
+            yield descriptor
+        finally:
+            _give_back(data)
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _give_back(data: Path) -> None:
+    """What root made in the data of the service's user becomes that user's, or the service could not open it."""
+    owner = data.stat()
+    if os.geteuid() == 0 != owner.st_uid:
+        for path in data.rglob("*"):
+            if path.lstat().st_uid == 0:
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _lock(descriptor: int, data: Path) -> None:
@@ -942,6 +970,14 @@ async def caller_secret(data: Path, database: Database) -> bytes:
     except OSError as error:
         raise ElaaomsError(f"cannot use {path}: {os.strerror(error.errno or 0)}") from error
     return secret
+
+
+async def note_program(database: Database) -> None:
+    """Note which version wrote the database, for an older one that has to refuse it."""
+    rows = await database.fetch("SELECT value FROM settings WHERE name = 'program'")
+    if [row["value"] for row in rows] != [__version__]:
+        note = "INSERT OR REPLACE INTO settings (name, value) VALUES ('program', ?)"
+        await database.write(lambda tx: tx.execute(note, (__version__,)).rowcount)
 
 
 def _keep(path: Path, content: bytes) -> None:

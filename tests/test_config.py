@@ -55,7 +55,7 @@ def test_every_setting_is_rendered_below_its_comment() -> None:
     settings = [(before, line) for before, line in pairwise(lines) if " = " in line]
     settings = [(before, line) for before, line in settings if not line.startswith("#")]
     assert all(before.startswith("# ") for before, _ in settings)
-    assert len(settings) == 90
+    assert len(settings) == 93
     assert max(map(len, lines)) <= 110
 
 
@@ -658,3 +658,19 @@ def test_whatever_a_secret_contains_no_text_of_ours_shows_it(name: str, before: 
         shown = repr(secrets) + "".join(secrets.warnings())
         secrets.get(name).encode()  # type: ignore[union-attr]
     assert CANARY not in shown
+
+
+def test_a_service_that_is_given_credentials_need_not_look_into_the_folder_of_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "openai_api_key").write_text("sk-0123456789abcdef0123")
+    given = tmp_path / "credentials"
+    given.mkdir()
+    (given / "tool_token").write_text("tool-token-0123456789")
+    # Permissions hold nobody back who is root, so it is asked what they would say.
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path / "secrets")
+    with_credentials = load_secrets(tmp_path, {"CREDENTIALS_DIRECTORY": str(given)})
+    assert with_credentials.get("tool_token") == "tool-token-0123456789"
+    assert with_credentials.get("openai_api_key") is None
+    assert load_secrets(tmp_path, {}).get("openai_api_key") == "sk-0123456789abcdef0123"

@@ -304,6 +304,17 @@ class CallStore(Protocol):
         """The newest transcription that arrived about a call, as in `events`; NotFound."""
         ...
 
+    async def outlived(self, *, audio: bool, before: float, limit: int) -> list[tuple[str, str]]:
+        """Archived bodies that arrived before then and that no job needs, as (conversation, path), oldest first.
+
+        Either recordings or everything else; of a call that is not processed yet, or failed, nothing.
+        """
+        ...
+
+    def let_go(self, transaction: Transaction, bodies: Sequence[tuple[str, str]]) -> None:
+        """Note that these bodies are no longer archived; that they arrived stays known."""
+        ...
+
     async def unheard_of(self, conversation_ids: Sequence[str], kind: str) -> frozenset[str]:
         """Those of the conversations of which no event of this type arrived."""
         ...

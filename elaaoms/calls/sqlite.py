@@ -13,7 +13,7 @@ from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Reques
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import NotFound
 from elaaoms.identity import Address
-from elaaoms.webhooks import TRANSCRIPTION
+from elaaoms.webhooks import AUDIO, TRANSCRIPTION
 
 _CALL = """
 SELECT calls.*, COALESCE(outcome, CASE jobs.state WHEN 'available' THEN 'queued' WHEN 'running' THEN 'processing'
@@ -366,7 +366,26 @@ class SQLiteCallStore:
         ]
         if not transcripts:
             raise NotFound(f"no transcript of {conversation_id} is archived")
-        return max(transcripts, key=lambda event: event["event_timestamp"])
+        newest = max(transcripts, key=lambda event: event["event_timestamp"])
+        if not newest["path"]:
+            raise NotFound(f"the transcript of {conversation_id} was kept for storage.keep_payload_days only")
+        return newest
+
+    async def outlived(self, *, audio: bool, before: float, limit: int) -> list[tuple[str, str]]:
+        needed = (
+            "EXISTS (SELECT 1 FROM jobs WHERE jobs.id = events.job AND state IN ('available', 'running'))"
+            if audio
+            else "EXISTS (SELECT 1 FROM calls WHERE calls.conversation_id = events.conversation_id AND outcome IS NULL)"
+        )
+        rows = await self._database.fetch(
+            f"SELECT conversation_id, path FROM events WHERE path <> '' AND received_at < :before"
+            f" AND (type = :audio) = :wanted AND NOT {needed} ORDER BY received_at LIMIT :limit",
+            {"before": before, "audio": AUDIO, "wanted": audio, "limit": limit},
+        )
+        return [(row["conversation_id"], row["path"]) for row in rows]
+
+    def let_go(self, transaction: Transaction, bodies: Sequence[tuple[str, str]]) -> None:
+        transaction.executemany("UPDATE events SET path = '' WHERE conversation_id = ? AND path = ?", bodies)
 
     async def unheard_of(self, conversation_ids: Sequence[str], kind: str) -> frozenset[str]:
         rows = await self._database.fetch(

@@ -419,13 +419,13 @@ async def _whole_call(services: Services, call: Call) -> dict[str, Any]:
     """A call with its transcript, as it may be told."""
     events = await services.calls.events(call.conversation_id)
     turns: tuple[Turn, ...] = ()
-    if any(event["type"] == TRANSCRIPTION for event in events):
+    if any(event["type"] == TRANSCRIPTION and event["path"] for event in events):
         path = (await services.calls.transcript(call.conversation_id))["path"]
         talk = (await asyncio.to_thread(lambda: parse_event(services.archive.read(path)))).conversation
         turns, _ = redact.redact_turns(talk.turns if talk else (), services.config.privacy.policy)
     return views.call(call) | {
         "turns": [{"role": turn.role, "seconds": turn.seconds, "text": turn.text} for turn in turns],
-        "files": [event["path"] for event in events],
+        "files": [event["path"] for event in events if event["path"]],
     }
 
 

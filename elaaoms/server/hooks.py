@@ -169,6 +169,10 @@ async def _storage(services: Services) -> dict[str, Any]:
         free = services.archive.free_bytes()
     except StorageUnavailable as error:
         return {"status": "down", "reason": str(error)}
+    try:
+        services.archive.check_space_for_audio()
+    except StorageUnavailable as error:
+        return {"status": "degraded", "reason": str(error), "free_mb": free // MIB}
     return {"status": "ok", "free_mb": free // MIB}
 
 
