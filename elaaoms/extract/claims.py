@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from elaaoms.extract.assent import confirms, denies, welcomes
+from elaaoms.extract.assent import confirms, denies, promised, welcomes
 from elaaoms.extract.clauses import doubtful
-from elaaoms.extract.days import NAMES, Meaning, Said, consistent, tense, weekdays_of, written
+from elaaoms.extract.days import CORRECTS, NAMES, Meaning, Said, consistent, tense, weekdays_of, written
 from elaaoms.extract.numerals import counted, plain, within
 from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.people import (
@@ -44,13 +44,18 @@ _CONTRASTED = re.compile(
     r"\b(?:not|nicht|no|pas) (?:to |a |à )?(?:her|him|them|me|my \w+|mine|ihn|sie|ihr|ihm|mich|mir|él|ella|mí|elle|lui|moi)\b",
     re.IGNORECASE,
 )
+# A part of a sentence that only says no to something, at its beginning or at its end.
+_REFUSED = re.compile(
+    r"^(?:(?:and|but|und|aber|y|pero|et|mais)\s+)?(?:not|nicht|no|pas)\s+(?:\w+\s+){0,2}\w+$|^(?:\w+\s+){1,5}(?:not|nicht|no|pas)$",
+    re.IGNORECASE,
+)
 _TAGS = re.compile(
     r"(?:n(?:'|’)est-ce pas|non|hein|verdad|no|oder|gell|nicht wahr|right|correct|yes|yeah|ok(?:ay)?|c(?:'|’)est (?:ça|bien ça|bon)|\w+n(?:'|’)?t \w+|"
     r"(?:am|are|is|do|does|did|have|has) \w+)\W*$",
     re.IGNORECASE,
 )
 _NEGATIVE = re.compile(
-    r"\b(?:nothing|nobody|nichts|niemand\w*|nada|nadie|ningun\w+|rien|personne|no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|"
+    r"\b(?:nothing|nobody|nichts|niemand\w*|nada|nadie|ningun\w+|rien|personne|no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|\w*intoleran\w*|unverträg\w*|\w+(?:free|less|frei|los)|"
     r"rather than|instead|trouble|most|against|miss\w*|late|lack\w*|lost|fail\w*|broke\w*|problem\w*|complain\w*|only|left|quit|gave up|ended?|cancel\w*|longer|"
     r"nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
     r"solo|sólo|se queja|averiad\w*|pas|ne|n|jamais|sans|ni|aucun\w*|refuse|déteste|manque\w*|plainte|plaint|seulement|que|arrêté)\b",
@@ -66,17 +71,36 @@ _CONDITIONAL = re.compile(
     r"\bif\b.{0,60}\b(?:would|could|might|\w+(?:'|’)d)\b",
     re.IGNORECASE,
 )
-_CORRECTS = re.compile(
-    r"\b(?:no|nah|sorry|wait|hang on|i mean(?:t)?|rather|correction|nein|nee|entschuldigung|quatsch|moment|ich meine|perdón|perdona|"
-    r"mejor dicho|digo|quiero decir|non|pardon|enfin|plutôt|je veux dire)\b",
-    re.IGNORECASE,
-)
 # Whoever speaks so in the middle of a sentence gives back what somebody else says, or only supposes.
 _REPORTED = re.compile(
     r"\b(?:sagt|sagte|meint|meinte|behauptet|erzählt|glaubt|denkt|hat gesagt|hat gemeint)[\s,]+(?:dass\s+)?|\bangeblich\b|\bangenommen\b|\bstell(?:en)? (?:dir|sie sich) vor\b|"
     r"\b(?:dice|dijo|dicen|afirma|cree|piensa|ha dicho|me dijo|cuenta) que\b|\b(?:supongamos|imagínese|imagínate|ojalá|según)\b|"
     r"\b(?:dit|disent|affirme|croit|pense|prétend|a dit|m(?:'|’)a dit|raconte) qu(?:e|(?:'|’))|\b(?:supposons|imaginez|imagine|paraît-il|il faut dire|selon)\b",
     re.IGNORECASE,
+)
+# A quote of a bare condition; and words by which a fact keeps the condition that its evidence has.
+_CONDITION = re.compile(
+    r"^\W*(?:(?:only|unless|just|nur|außer|s[oó]lo|solamente|seulement|uniquement|sauf|and|but|und|aber|y|pero|et|mais)\s+)*"
+    r"(?:if|unless|wenn|falls|sofern|si|au cas où|en caso de que)\b[^,;:]*$",
+    re.IGNORECASE,
+)
+_KEEPS_CONDITION = re.compile(
+    r"\b(?:if|unless|should|would|in case|depend\w*|provided|otherwise|only when|threaten\w*|wenn|falls|sofern|würde|sonst|ansonsten|drohe?t|abhängig|"
+    r"si|salvo que|a no ser|depende|amenaza|\w{3,}rían?|à moins|sinon|menace|dépend\w*|à condition|\w{3,}rait)\b",
+    re.IGNORECASE,
+)
+# What was so once, and what is so now.
+_FORMER = re.compile(
+    r"\b(?:was|were|used to|previously|formerly|before that|vorher|früher|bisher|war(?:en)?|zuvor|ehemals|antes|era|eran|estaba|anteriormente|"
+    r"avant|était|étaient|auparavant|anciennement)\b",
+    re.IGNORECASE,
+)
+_NOW = re.compile(
+    r"\b(?:now|currently|from now on|takes|pays|lives|jetzt|nun|derzeit|aktuell|ahora|actualmente|maintenant|désormais|actuellement)\b",
+    re.IGNORECASE,
+)
+_BUT_NOW = re.compile(
+    r"\b(?:but|now|aber|jetzt|nun|sondern|pero|ahora|sino|mais|maintenant|désormais)\b|,", re.IGNORECASE
 )
 _CONTRAST = re.compile(r"\b(?:but|aber|sondern|pero|sino|mais|however)\b", re.IGNORECASE)
 # Said alone these answer a question; before a question word they put in doubt what follows.
@@ -147,6 +171,7 @@ _ABOUT = frozenset(
     tout toute tous toutes depuis jusqu quand il elle veut wants needs like likes""".split()
 )
 _PAIRED = re.compile(r"\b(\d{1,2})\s*(?::|uhr|h|heures?|horas y|y|\.)\s*(\d{2})\b(?![.,]?\d)", re.IGNORECASE)
+_FULL_HOUR = re.compile(r"(?<=\d)[:.]00\b(?!\d)|(?<=\d h )00\b")
 _HALVES = re.compile(r"\b(?:half|quarter|halb\w*|viertel\w*|media|cuarto|demie?|quart)\b", re.IGNORECASE)
 _TWO = re.compile(
     r"\b(?:both|twice|couple|double|pair|twins?|beide\w*|zweimal|zu zweit|doppel\w*|paar|zwillinge|amb[oa]s|doble|par|deux|les deux|double|paire|jume\w+)\b",
@@ -175,7 +200,7 @@ _ASKED = re.compile(r"\b(?:ask|inquir|enquir|frag|erkundig|pregunt|demand|rensei
 _SUBJECT_NAME = re.compile(
     r"^\W*(?:(?:Mr|Mrs|Ms|Dr|Doctor|Herr|Frau|Señora?|Don|Doña|Madame|Monsieur)\.? )?([A-ZÀ-ÖØ-Þ][\w-]+)(?:['’]s)?\b"
 )
-_APPOSITION = re.compile(r"^\W*[A-ZÀ-ÖØ-Þ][\w-]+, ")
+_APPOSITION = re.compile(r"^\W*[A-ZÀ-ÖØ-Þ][\w-]+, [^,]{3,50},")
 _THING = re.compile(r"(?:['’]s|\bof|de[rs]?|del?|d['’])\s+(?:\w+['’]s )?([^\W\d_]+)")
 _CODE_LIKE = re.compile(r"[A-Z]{1,5}")
 
@@ -222,7 +247,7 @@ class _Claim:
         yield None if self._are_the_people() else "person not in evidence"
         yield None if self._are_the_days() else "date not in evidence"
         yield None if self._are_the_numbers() else "number not in evidence"
-        yield "corrected" if self._is_corrected() else None
+        yield "corrected" if self._is_corrected() or self._is_former() else None
         yield None if self._are_the_names() else "name not in evidence"
 
     # -- how it is said -------------------------------------------------------------
@@ -231,8 +256,7 @@ class _Claim:
         """The clauses of the quote that the fact has most words from, each with the subject that it goes on about."""
         quote = self._fact.quote.strip()
         lead = self._turn.text[self._start : self._at]
-        cut = max((match.end() for match in _MARK.finditer(lead)), default=0)
-        lead = "" if _OWN_SUBJECT.match(quote) else self._people.last_subject(lead[cut:])
+        lead = "" if _OWN_SUBJECT.match(quote) else self._lead(lead)
         text = f"{lead}{quote}"
         about = gist(self._fact.content) | set(_NUMBER.findall(self._fact.content))
         ends = [(match.start(), match.end(), match[0].isalpha()) for match in _CLAUSE.finditer(text)]
@@ -251,6 +275,15 @@ class _Claim:
         best = max(scores, default=0)
         return [clause for clause, score in zip(clauses, scores, strict=True) if score == best]
 
+    def _lead(self, lead: str) -> str:
+        """The subject that a quote without one goes on about: of the clause that it ends, or the one before."""
+        cuts = [0, *(match.end() for match in _MARK.finditer(lead))]
+        for cut, end in zip(reversed(cuts), (len(lead), *reversed(cuts[1:])), strict=True):
+            clause = lead[cut:end]
+            if own(clause, self._language) or self._people.another(clause):
+                return self._people.last_subject(lead[cut:])
+        return self._people.last_subject(lead[cuts[-1] :])
+
     def _is_question(self) -> bool:
         """Whether the quote asks; what stands in a clause before the question does not."""
         if not self._sentence.rstrip().endswith("?") or _ASKED.search(self._fact.content):
@@ -266,6 +299,10 @@ class _Claim:
 
     def _is_supposed(self) -> bool:
         """Whether the quote stands under an "if" or in somebody's mouth."""
+        if _KEEPS_CONDITION.search(self._fact.content):
+            return False
+        if _CONDITION.match(self._fact.quote) and len(_WORD.findall(self._fact.quote)) < 9:
+            return True
         before = self._turn.text[self._start : self._at]
         before = before[max((match.end() for match in _CONTRAST.finditer(before)), default=0) :]
         if doubtful(_SAYS_IT.sub(" ", _UNKNOWING.sub(" ", before))):
@@ -284,10 +321,20 @@ class _Claim:
         """Whether the caller denies what the fact asserts: a no where the fact has its words from, and none in the fact."""
         if _NEGATIVE.search(self._fact.content):
             return False
+        if self._is_refused():
+            return True
         return bool(self._clauses) and all(
             _NEGATES.search(_CONTRASTED.sub(" ", told)) is not None and not self._after_denial(told)
             for told in self._clauses
         )
+
+    def _is_refused(self) -> bool:
+        """Whether the fact has a word that the quote only names to say no to it: "pause it, not cancel it"."""
+        refused: set[str] = set()
+        rest: set[str] = set()
+        for part in _MARK.split(self._fact.quote):
+            (refused if _REFUSED.search(part.strip()) else rest).update(gist(part))
+        return bool((refused - rest) & gist(self._fact.content)) and bool(rest)
 
     def _after_denial(self, told: str) -> bool:
         """Whether the no is about what is refused ("no penicillin") and the fact about why ("she gets a rash")."""
@@ -505,7 +552,7 @@ class _Claim:
 
     def _tense(self) -> int:
         """-1 where the fact lies behind, 1 where it lies ahead, as the quote says or else the fact."""
-        return tense(" ".join(self._clauses)) or tense(self._fact.content) or 1
+        return tense(" ".join(self._clauses)) or (not promised(self._fact.content) and tense(self._fact.content)) or 1
 
     @staticmethod
     def _means(meaning: Meaning, said: Said) -> bool:
@@ -524,7 +571,7 @@ class _Claim:
             event = self._fact.event_date
             days |= {str(event.day), str(event.month), str(event.year)}
         called = self._talk.called_at
-        for number in _NUMBER.findall(content):
+        for number in _NUMBER.findall(_FULL_HOUR.sub(" ", content)):
             digits = re.sub(r"\D", "", number)
             if digits.lstrip("0") in days or self._counts(digits):
                 continue
@@ -535,7 +582,7 @@ class _Claim:
                 or not self._yearly(digits)
             ):
                 return False
-        for first, second in _PAIRED.findall(content):
+        for first, second in _PAIRED.findall(_FULL_HOUR.sub(" ", content)):
             if {first, second} <= days or (_HALVES.search(self._around) and second in ("15", "30", "45")):
                 continue
             if not self._in_order(first, second):
@@ -593,7 +640,7 @@ class _Claim:
         if not numbers:
             return False
         said = self._turn.text
-        cut = max((match.start() for match in _CORRECTS.finditer(said)), default=None)
+        cut = max((match.start() for match in CORRECTS.finditer(said)), default=None)
         if any(_mended(said, number) for number in numbers):
             return False
         if cut is not None and any(len(run) >= 2 for run in numerals(said[cut:])[1]):
@@ -601,6 +648,22 @@ class _Claim:
             if any(len(number) > 1 and within(number, old) and not within(number, new) for number in numbers):
                 return True
         return any(len(number) > 2 and self._people.took_back(self._fact.turn, number) for number in numbers)
+
+    def _is_former(self) -> bool:
+        """Whether a number of the fact is only said of what was so before, and the fact says that it is so now."""
+        content = self._fact.content
+        if not _NOW.search(content) or _FORMER.search(content):
+            return False
+        parts = [part for part in _BUT_NOW.split(self._sentence) if part.strip()]
+        if len(parts) < 2:
+            return False
+        for number in _NUMBER.findall(content):
+            digits = re.sub(r"\D", "", number)
+            told = [part for part in parts if within(digits, part)]
+            others = [part for part in parts if part not in told and numerals(part)[1]]
+            if told and others and all(_FORMER.search(part) for part in told):
+                return True
+        return False
 
     # -- names ------------------------------------------------------------------------
 
@@ -691,7 +754,7 @@ def _stem(word: str) -> str:
 
 def _mended(said: str, digits: str) -> bool:
     """Whether a number is one whose end was corrected: "zero four one six, no, four one nine"."""
-    for match in _CORRECTS.finditer(said):
+    for match in CORRECTS.finditer(said):
         old, new = numerals(said[: match.start()])[1], numerals(said[match.end() :])[1]
         if old and new and len(new[0]) >= 2 and old[-1][: -len(new[0])] + new[0] == digits:
             return True

@@ -10,7 +10,7 @@ from functools import lru_cache
 from attrs import evolve, frozen
 
 from elaaoms.extract.dates import resolve
-from elaaoms.extract.numerals import counted, ordinal, plain, within
+from elaaoms.extract.numerals import NUMBER_WORDS, counted, ordinal, plain, within
 
 _MONTHS = (
     "january jan januar jänner enero janvier|february feb februar febrero février|march mar märz marzo mars|"
@@ -88,9 +88,13 @@ _PERIOD = re.compile(
     r"|\b(?:\w+ )?(?:year|jahr|año|année|an|ans)s?(?:e|en)?\b",
     re.IGNORECASE,
 )
-_CORRECTS = re.compile(
-    r"\b(?:no|sorry|wait|hang on|i mean(?:t)?|rather|correction|nein|nee|entschuldigung|quatsch|moment|ich meine|perdón|perdona|mejor dicho|"
-    r"digo|quiero decir|non|pardon|enfin|plutôt|je veux dire)\b",
+# What takes back the words before it. A "no" does so on its own or before what is put in their place; before any
+# other word it denies what follows: "Friday's no good", "el jueves no puedo".
+CORRECTS = re.compile(
+    r"\b(?:nah|sorry|wait|hang on|i mean(?:t)?|rather|correction|nein|nee|entschuldigung|quatsch|moment|ich meine|perdón|perdona|mejor dicho|"
+    r"digo|quiero decir|non|pardon|enfin|plutôt|je veux dire|"
+    r"no(?=\s*(?:[,.;:!…–—-]|$)|\s+(?:it|that|make|the|el|sorry|wait|perdón|espera|um|uh|eh|\d|"
+    rf"(?:{'|'.join(sorted(NUMBER_WORDS | NAMES, key=len, reverse=True))})\b)))",
     re.IGNORECASE,
 )
 _PAST = re.compile(
@@ -110,6 +114,12 @@ _BESIDE = (
     (1, re.compile(r"\b(?:the (?:day|morning) after|le lendemain|am (?:tag|morgen) (?:danach|darauf)|al día siguiente|el día después)\b", re.IGNORECASE)),
     (0, re.compile(r"\b(?:(?:the |that )?same day|that day|am (?:selben|gleichen) tag|(?:el|ese) mismo día|ese día|le même jour|ce jour-là)\b", re.IGNORECASE)),
 )  # fmt: skip
+
+
+# A day of the week belongs to the week of a date that was spoken of not more than so many turns ago, or at any time
+# in the call if the date is so many days away: a wedding next summer.
+RECENT = 6
+FAR = 60
 
 
 @frozen
@@ -362,6 +372,11 @@ class Meaning:
         if any(self._calendar(said, day) for said in self._said):
             return True
         full = [said for said in self._said if said.day is not None and said.month is not None]
+        if full and any(
+            said.day is None and said.weekday == day.weekday() and self._near_a_date(full, day)
+            for said in self._said
+        ):
+            return True
         if self._today is None or full:
             return False
         away = (day - self._today).days
@@ -433,6 +448,10 @@ class Meaning:
             (day.year, day.month) == (known.year, known.month) for known in self._known()
         )
 
+    def _near_a_date(self, full: Sequence[Said], day: date) -> bool:
+        """Whether a day follows within the week a date of the same words: "from Saturday the 14th to Sunday"."""
+        return any(0 < (day - known).days <= 6 for said in full for known in _dates(said, self._today))
+
     def _weekday_fits(self, day: date) -> bool:
         named = {said.weekday for said in self._said if said.weekday is not None}
         return not named or day.weekday() in named
@@ -447,12 +466,18 @@ class Meaning:
             return away == ahead or (ahead <= 2 and away == ahead + 7)
         if said.turn == "next":  # the coming one for some; for others the one of the week after this
             return away == ahead or (away == ahead + 7 and ahead + today.weekday() < 7)
-        if said.turn == "last":
-            return -13 <= away <= -1
+        if said.turn == "last":  # on a Friday "last Tuesday" is of this week for some; on a Tuesday "last Thursday" is one day
+            latest = ahead - 7
+            return away == latest or (away == latest - 7 and latest + today.weekday() >= 0)
         low, high = (-7 if self._tense <= 0 else 0), (7 if self._tense >= 0 else 0)
         if low <= away <= high:
             return True
-        return any(abs((day - known).days) <= 6 for known in self._known() if abs((known - today).days) > 14)
+        return any(
+            abs((day - known).days) <= 6
+            for turns, apart in ((RECENT, 14), (None, FAR))
+            for known in self._known(turns=turns)
+            if abs((known - today).days) > apart
+        )
 
     def _counted(self, away: int) -> bool:
         for match in _SPAN.finditer(self._text):
@@ -476,12 +501,12 @@ class Meaning:
             for step, words in _BESIDE
         )
 
-    def _known(self, *, last: bool = False) -> list[date]:
-        """The days that the call has named before; with `last` only those of the turn that named one last."""
+    def _known(self, *, last: bool = False, turns: int | None = None) -> list[date]:
+        """The days that the call has named before, in so many turns; with `last` only those of the turn that named one last."""
         if self._today is None:
             return []
         known: list[date] = []
-        for text in (self._text, *self._before):
+        for text in (self._text, *self._before[:turns]):
             for said in _standing(text):
                 if said.day is not None and said.month is not None:
                     known += _dates(said, self._today)
@@ -517,7 +542,7 @@ def _count(words: str) -> int | None:
 def _standing(text: str) -> tuple[Said, ...]:
     """What a text names, without what the same breath takes back: "the third, no, the fifth"."""
     named = list(expressions(text))
-    cut = max((match.start() for match in _CORRECTS.finditer(text)), default=None)
+    cut = max((match.start() for match in CORRECTS.finditer(text)), default=None)
     if cut is None or len(named) < 2:
         return tuple(named)
     place = len(_TOKEN.findall(plain(text[:cut].casefold())))

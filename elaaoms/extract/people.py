@@ -130,6 +130,7 @@ _PRONOUNS = {
         "es": (
             ("m", r"él|suyo"),
             ("f", r"ella|suya"),
+            ("", r"(?:se|les?) \w{2,}(?:ó|aron|ieron)"),
             (
                 "",
                 r"(?:es|está) (?:muy )?(?:alérgic|diabétic|celíac|asmátic|vegan|vegetarian|sord|cieg|viud|casad|enferm|embarazad|jubilad|hipertens)\w+|"
@@ -197,7 +198,7 @@ _GREETS = re.compile(
 _WHO = r"([A-ZÀ-ÖØ-Þ][\w’'-]+)"
 _INTRODUCES = {
     "en": re.compile(
-        rf"\b(?i:this is|it's|i'm|i am|my name is|my name's|name's) {_WHO}|(?:^|[,.!] ?)\W*{_WHO}(?: {_WHO})? (?:here|speaking|again)\b"
+        rf"\b(?i:this is|it's|i'm|i am|my name is|my name's|(?<!his )(?<!her )(?<!their )name's) {_WHO}|(?:^|[,.!] ?)\W*{_WHO}(?: {_WHO})? (?:here|speaking|again)\b"
     ),
     "de": re.compile(
         rf"\b(?i:hier ist|hier spricht|ich bin(?: die| der)?|ich heiße|mein name ist) {_WHO}|^\W*{_WHO}(?: {_WHO})? (?:hier|am Apparat)\b"
@@ -517,16 +518,20 @@ class People:
     def _listen(self) -> list[tuple[int, int, Voice]]:
         """When the telephone changes hands, and who has it then."""
         changes: list[tuple[int, int, Voice]] = []
-        current, coming, caller = Voice(), None, ""
+        current, coming, caller, asked = Voice(), None, "", ""
         for number, turn in enumerate(self._turns):
             if turn.role != "user" or not turn.text:
+                asked = turn.text or asked
                 continue
+            answers = self._asks_for_anothers_name(asked)
             if coming is not None:
                 current, coming = coming, None
                 changes.append((number, 0, current))
             for start, sentence in _sentences(turn.text):
                 introduced = _INTRODUCES[self.language].search(sentence)
                 name = unaccented(next(filter(None, introduced.groups()), "")) if introduced else ""
+                if answers and start == 0 and coming is None:
+                    name = ""
                 if coming is not None and (name or _GREETS.match(sentence)):
                     current, coming = coming.called(name), None
                     changes.append((number, start, current))
@@ -557,6 +562,11 @@ class People:
                     )
                     coming = Voice(other=True, kinds=frozenset(near))
         return changes
+
+    def _asks_for_anothers_name(self, asked: str) -> bool:
+        """Whether a question of the agent's is for the name of somebody who is not on the telephone."""
+        last = re.split(r"[.!]\s+", asked.strip())[-1]
+        return _ASKS_A_NAME.search(last) is not None and self.another(last)
 
     def _returns(self, sentence: str, name: str, voice: Voice) -> bool:
         if _AGAIN[self.language].search(sentence):
