@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
+from elaaoms.embed import Vector
+from elaaoms.embed.builtin import token_table
 from elaaoms.extract.assent import confirms, denies, promised, welcomes
 from elaaoms.extract.clauses import doubtful
 from elaaoms.extract.days import CORRECTS, NAMES, Meaning, Said, consistent, tense, weekdays_of, written
@@ -34,6 +36,14 @@ _CLAUSE = re.compile(
     r"[,;:.!?¡¿–—]|\b(?:and|but|so|because|cause|und|aber|sondern|weil|denn|y|pero|sino|porque|et|mais|car|parce que|donc|bitte|please)\b",
     re.IGNORECASE,
 )
+_RELATIVE = re.compile(r"\b(?:where|wo|donde|où)\b", re.IGNORECASE)
+# How a clause goes on with the subject of the clause before it: with a verb.
+_GOES_ON = {
+    "en": re.compile(r"\W*(?:is|was|has|had|does|did|can|could|will|would|lives?|works?|got|gets|needs|wants|takes|\w{2,}ed)\b", re.IGNORECASE),
+    "de": re.compile(r"\W*(?:ist|war|hat|hatte|kann|konnte|will|wollte|wird|wurde|muss|wohnt|arbeitet|braucht|\w{2,}t)\b", re.IGNORECASE),
+    "es": re.compile(r"\W*(?:es|está|era|ha|han|va|van|tiene|tienen|(?:se|les?|l[ao]s?) \w+|\w{3,}(?:an|en|ó|aba|ía|aron|ieron))\b", re.IGNORECASE),
+    "fr": re.compile(r"\W*(?:est|était|a|ont|avait|va|vont|peut|veut|doit|habite|travaille|s(?:'|’)est|\w{3,}(?:ait|ent))\b", re.IGNORECASE),
+}  # fmt: skip
 _MARK = re.compile(r"[,;:.!?¡¿–—]")
 _NEGATES = re.compile(
     r"\b(?:not|never|no longer|\w+n(?:'|’)t|dont|doesnt|didnt|isnt|arent|cant|wont|nicht|kein\w*|nie|niemals|nunca|jamás|ya no|pas|jamais|"
@@ -57,7 +67,7 @@ _TAGS = re.compile(
 _NEGATIVE = re.compile(
     r"\b(?:nothing|nobody|nichts|niemand\w*|nada|nadie|ningun\w+|rien|personne|no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|\w*intoleran\w*|unverträg\w*|\w+(?:free|less|frei|los)|"
     r"rather than|instead|trouble|most|against|miss\w*|late|lack\w*|lost|fail\w*|broke\w*|problem\w*|complain\w*|only|left|quit|gave up|ended?|cancel\w*|longer|"
-    r"nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
+    r"outside|except|außerhalb|außer|ausgenommen|fuera|excepto|salvo|hors|sauf|nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
     r"solo|sólo|se queja|averiad\w*|pas|ne|n|jamais|sans|ni|aucun\w*|refuse|déteste|manque\w*|plainte|plaint|seulement|que|arrêté)\b",
     re.IGNORECASE,
 )
@@ -117,6 +127,7 @@ _CALLER = re.compile(
     r"(?:la )?persona que llama|l(?:'|’)appelante?|l[ae] cliente?|l(?:'|’)interlocut\w+)(?P<possess>(?:'|’)s)?(?![\w'’])",
     re.IGNORECASE,
 )
+_INTRODUCING = re.compile(r"(?:'s|’s|\bis|\bwas|\bist|\bwar|\bes|\bera|\best|\bétait) (?:my|our|mein\w*|unser\w*|mi|nuestr\w+|mon|ma|notre)\b", re.IGNORECASE)
 _NEAREST = frozenset({"spouse", "partner", "child"})
 _RELATED_BY = re.compile(
     r"\b(?:married|divorced|engaged|widow\w*|famil\w+|parent\w*|children|verheiratet|geschieden|verlobt|familie|kinder|"
@@ -205,6 +216,12 @@ _THING = re.compile(r"(?:['’]s|\bof|de[rs]?|del?|d['’])\s+(?:\w+['’]s )?([
 _CODE_LIKE = re.compile(r"[A-Z]{1,5}")
 
 
+# Cosines above which a fact says in other words what was said, with and without a word or a number of it.
+APART = 0.15  # and below which a single word does not make it about the same
+AKIN = 0.35
+CLOSE = 0.45
+
+
 def about_the_caller(content: str) -> bool:
     """Whether a fact begins with the caller."""
     return _CALLER.match(content) is not None
@@ -234,6 +251,8 @@ class _Claim:
         asked = next((turn for turn in reversed(talk.turns[: fact.turn]) if turn.text), None)
         self._asked = asked.text if self._by_caller and asked is not None and asked.role == "agent" else ""
         self._around = f"{self._asked} \n {self._turn.text}" if self._asked else self._turn.text
+        told = [turn.text for turn in talk.turns[: fact.turn] if turn.role == "user" and turn.text]
+        self._lately = told[-1] if told and self._asked else ""
         self._clauses = self._about()
 
     def objections(self) -> Iterator[str | None]:
@@ -256,28 +275,43 @@ class _Claim:
         """The clauses of the quote that the fact has most words from, each with the subject that it goes on about."""
         quote = self._fact.quote.strip()
         lead = self._turn.text[self._start : self._at]
-        lead = "" if _OWN_SUBJECT.match(quote) else self._lead(lead)
+        lead = "" if _OWN_SUBJECT.match(quote) else self._lead(lead, quote)
         text = f"{lead}{quote}"
         about = gist(self._fact.content) | set(_NUMBER.findall(self._fact.content))
         ends = [(match.start(), match.end(), match[0].isalpha()) for match in _CLAUSE.finditer(text)]
+        ends += [
+            (match.start(), match.end(), False)
+            for match in _RELATIVE.finditer(text)
+            if mentions(text[match.end() :][:40], self._language) and not genders(text[match.end() :], self._language)
+        ]
+        ends.sort()
         clauses: list[str] = []
-        start, before = 0, ""
+        start, before, joined = 0, "", False
         for end, following, goes_on in (*ends, (len(text), len(text), False)):
             clause = text[start:end]
             if clause.strip():
-                if before and not own(clause, self._language) and not self._people.another(clause):
+                alone = not own(clause, self._language) and not self._people.another(clause)
+                if before and alone and (joined or _GOES_ON[self._language].match(clause)):
                     clause = f"{before} {clause}"
                 if end > len(lead):
                     clauses.append(clause)
-            before = (clause if clause.strip() else before) if goes_on else ""
+            before = clause if clause.strip() else before
+            joined = (goes_on and bool(clause.strip())) or (joined and not clause.strip())
             start = following
-        scores = [len((gist(clause) | set(_NUMBER.findall(clause))) & about) for clause in clauses]
+        named = kinds(self._fact.content, self._language)
+        scores = [
+            len((gist(clause) | set(_NUMBER.findall(clause))) & about)
+            + any(alike(kind, named) for kind in kinds(clause, self._language))
+            for clause in clauses
+        ]
         best = max(scores, default=0)
         return [clause for clause, score in zip(clauses, scores, strict=True) if score == best]
 
-    def _lead(self, lead: str) -> str:
-        """The subject that a quote without one goes on about: of the clause that it ends, or the one before."""
+    def _lead(self, lead: str, quote: str) -> str:
+        """The subject that a quote without one goes on about: of the clause that it ends, or of one before it."""
         cuts = [0, *(match.end() for match in _MARK.finditer(lead))]
+        if not _GOES_ON[self._language].match(quote):
+            return self._people.last_subject(lead[cuts[-1] :])
         for cut, end in zip(reversed(cuts), (len(lead), *reversed(cuts[1:])), strict=True):
             clause = lead[cut:end]
             if own(clause, self._language) or self._people.another(clause):
@@ -366,6 +400,9 @@ class _Claim:
         if caller is None or self._is_relation():
             return False
         if named:
+            wish = _WANTED.search(self._fact.content) is not None
+            if not caller["possess"] and not wish and self._clauses and all(self._by_another(clause, named) for clause in self._clauses):
+                return True
             spoken_of = [one.kind for clause in self._clauses for one in mentions(clause, self._language)[:1]]
             return (
                 not caller["possess"]
@@ -405,6 +442,15 @@ class _Claim:
         last = re.split(r"[.!?]\s+", question)[-1]
         return self._people.another(last) and not _QUESTION_TO_YOU.search(last)
 
+    def _by_another(self, clause: str, named: set[str]) -> bool:
+        """Whether a clause says something of a "he" beside whom it names the kin of the fact: "he is scared of our dog"."""
+        begins = " ".join(clause.split()[:2])
+        return (
+            bool(genders(begins, self._language))
+            and not _INTRODUCING.search(clause)
+            and any(alike(one.kind, named) for one in mentions(clause, self._language))
+        )
+
     def _is_relation(self) -> bool:
         """Whether the fact says of the caller what a word for their family says: "my late husband", a widow."""
         return _RELATED_BY.search(self._fact.content) is not None and any(
@@ -425,7 +471,7 @@ class _Claim:
         theirs = caller is None or bool(caller["possess"])
         first = self._by_caller and not voice.other
         if theirs and first and self._clauses and all(self._only_own(clause) for clause in self._clauses):
-            return named[0].start > 60 and all(alike(one.kind, quoted) for one in named)
+            return self._merges(named) and all(alike(one.kind, quoted) for one in named)
         missing = {mention.kind for mention in named if not alike(mention.kind, quoted | voice.kinds)}
         missing = {kind for kind in missing if not alike(kind, self._people.named(self._fact.quote))}
         if not missing:
@@ -443,6 +489,20 @@ class _Claim:
                 self._people.meant(self._fact.turn, self._at, gender_of(kind) & wanted or wanted, but=quoted),
             )
             for kind in missing
+        )
+
+    def _merges(self, named: Sequence[Mention]) -> bool:
+        """Whether a fact of several clauses speaks of its kin only in one that the quote has as well."""
+        start = max(
+            (match.end() for match in _CLAUSE.finditer(self._fact.content, 0, named[0].start)), default=0
+        )
+        if not start:
+            return False
+        about = gist(self._fact.content[start:])
+        return any(
+            gist(part) & about and any(alike(one.kind, mentioned_kinds) for one in named)
+            for part in _CLAUSE.split(self._fact.quote)
+            if part and (mentioned_kinds := kinds(part, self._language))
         )
 
     def _owners(self, named: Sequence[Mention]) -> set[str]:
@@ -495,18 +555,27 @@ class _Claim:
         ):
             return False
         about = gist(content)
-        shared = sum(_near(word, gist(self._around)) for word in about)
-        figures = [re.sub(r"\D", "", number) for number in _NUMBER.findall(content)]
+        figures = {re.sub(r"\D", "", number) for number in _NUMBER.findall(content)}
         exact = any(len(figure) >= 3 and within(figure, self._around) for figure in figures)
-        if not about or exact or self._fact.event_date is not None:
-            return bool(shared or exact or not about or self._fact.event_date)
-        if not shared:
-            if self._fact.category is Category.EMOTIONAL:
-                return len(about) <= (2 if own(self._fact.quote, self._language) else 1)
-            return self._is_relation() or bool(
-                kinds(content, self._language) & kinds(self._fact.quote, self._language)
-            )
-        return shared * 4 >= len(about)
+        if not about or exact or self._is_relation():
+            return True
+        words = sum(_near(word, gist(self._around)) for word in about)
+        others = sum(within(figure, self._around) for figure in figures)
+        others += bool(kinds(content, self._language) & kinds(self._fact.quote, self._language))
+        others += any(_said_name(name, self._around) for name in _names(content, self._language))
+        others += self._fact.event_date is not None or bool(weekdays_of(content))
+        if (words + others) * 4 >= len(about) and (words or others > 1 or len(about) <= 3):
+            return self._language != "en" or words + others > 1 or self._means_alike() >= APART
+        if self._fact.category is Category.EMOTIONAL and not words:
+            return len(about) <= (2 if own(self._fact.quote, self._language) else 1)
+        if sum(_near(word, gist(self._lately)) for word in about) > 1:
+            return True  # in other words than the question before the last, that its turn still is about
+        return self._language == "en" and self._means_alike() >= (AKIN if words or others else CLOSE)
+
+    def _means_alike(self) -> float:
+        """How near in meaning the fact is to its evidence, as far as the token table can tell."""
+        content = _CALLER.sub("", self._fact.content)
+        return max(likeness(content, self._fact.quote), likeness(content, self._around))
 
     def _are_the_days(self) -> bool:
         content, called = self._fact.content, self._talk.called_at
@@ -730,6 +799,16 @@ def _owned(content: str, caller: re.Match[str]) -> bool:
 
 def _is_event(said: Said, fact: Fact) -> bool:
     return fact.event_date is not None and said.fits(fact.event_date)
+
+
+def likeness(one: str, other: str) -> float:
+    """The cosine of two English texts."""
+    return float(_vector(one) @ _vector(other))
+
+
+@lru_cache(maxsize=256)
+def _vector(text: str) -> Vector:
+    return token_table().encode(text)
 
 
 @lru_cache(maxsize=4096)

@@ -381,9 +381,12 @@ class Meaning:
             return False
         away = (day - self._today).days
         for low, high, words in _AWAY:
-            if low <= away <= high and words.search(self._text) and (low == high or self._weekday_fits(day)):
+            match = words.search(self._text) if low <= away <= high else None
+            if match is None or (low != high and not self._weekday_fits(day)):
+                continue
+            explained = [said.weekday for said in expressions(self._text[match.end() :][:18])]
+            if not explained or explained[0] in (None, day.weekday()):  # "the day before yesterday, so Saturday"
                 return True
-
         if any((day.month, day.day) in feast and words.search(self._text) for feast, words in _FEASTS):
             return abs(away) < 400
         if self._counted(away) or self._beside(day):

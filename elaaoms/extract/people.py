@@ -17,7 +17,7 @@ from elaaoms.webhooks import Conversation
 _LEXICON = {
     "en": """
         mother//mother stepmother stepmum stepmom mum mom mummy mommy mam|father/father stepfather stepdad dad daddy/|parent///parent|son/son/|daughter//daughter|
-        child///child children kid baby toddler|wife//wife|husband/husband/|partner///partner spouse fiance fiancee|
+        child///child children kid baby toddler infant newborn|wife//wife|husband/husband/|partner///partner spouse fiance fiancee|
         boyfriend/boyfriend/|girlfriend//girlfriend|sister//sister|brother/brother/|sibling///sibling twin|
         grandmother//grandmother grandma granny gran nan nana|grandfather/grandfather grandpa granddad grandad/|
         grandson/grandson/|granddaughter//granddaughter|grandchild///grandchild grandchildren grandkid|aunt//aunt auntie|uncle/uncle/|
@@ -26,7 +26,7 @@ _LEXICON = {
         tenant///tenant|carer///carer caregiver|assistant///assistant|dog///dog puppy|cat///cat kitten|horse///horse|rabbit///rabbit""",
     "de": """
         mother//mutter stiefmutter mama mutti|father/vater stiefvater papa vati/|parent///eltern elternteil|son/sohn stiefsohn söhne söhnchen/|daughter//tochter stieftochter töchter|
-        child///kind kinder kleinkind baby|wife//ehefrau|husband/ehemann/|partner/partner lebensgefährte verlobter/partnerin lebensgefährtin verlobte|
+        child///kind kinder kleinkind baby säugling|wife//ehefrau|husband/ehemann/|partner/partner lebensgefährte verlobter/partnerin lebensgefährtin verlobte|
         boyfriend/freund/|girlfriend//freundin|sister//schwester|brother/bruder brüder/|sibling///geschwister zwilling|
         grandmother//großmutter grossmutter oma omi|grandfather/großvater grossvater opa opi/|grandson/enkel enkelsohn/|
         granddaughter//enkelin enkeltochter|grandchild///enkelkind enkelkinder|aunt//tante|uncle/onkel/|niece//nichte|nephew/neffe/|
@@ -42,7 +42,7 @@ _LEXICON = {
         carer/cuidador/cuidadora|assistant///ayudante|brother-in-law/cuñado/|sister-in-law//cuñada|father-in-law/suegro/|mother-in-law//suegra|
         son-in-law/yerno/|daughter-in-law//nuera|dog/perro perrito/perra perrita|cat/gato gatito/gata gatita|horse/caballo/yegua|rabbit///conejo""",
     "fr": """
-        mother//mère maman|father/père papa/|parent///parents|son/fils garçon/|daughter//fille|child///enfant bébé|wife//épouse|
+        mother//mère maman|father/père papa/|parent///parents|son/fils garçon/|daughter//fille|child///enfant bébé nourrisson|wife//épouse|
         husband/mari époux/|partner/compagnon conjoint fiancé/compagne conjointe fiancée|boyfriend/copain/|girlfriend//copine|
         sister//sœur soeur|brother/frère/|sibling///jumeau jumelle|grandmother//mamie mémé|grandfather/papi papy pépé/|aunt//tante|uncle/oncle/|
         niece//nièce|nephew/neveu/|cousin/cousin/cousine|neighbour/voisin/voisine|friend/ami/amie|colleague///collègue|
