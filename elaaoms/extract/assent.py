@@ -11,7 +11,7 @@ _YES = (
 _WELCOME = (
     r"perfect|great|lovely|wonderful|fine|good|brilliant|excellent|absolutely|definitely|that(?:'|’)?s (?:great|fine|perfect|good|lovely)|"
     r"that (?:works|sounds)|sounds|works|super|prima|gut|passt|das passt|einverstanden|perfekt|in ordnung|perfecto|vale|de acuerdo|"
-    r"está bien|estupendo|genial|muy bien|parfait|d(?:'|’)accord|très bien|entendu|ça marche|ça me va|bien"
+    r"está bien|me parece (?:muy )?(?:bien|perfecto)|(?:das |ist |das ist )?(?:gut|recht|okay)|c(?:'|’)est (?:bon|bien)|estupendo|genial|muy bien|parfait|d(?:'|’)accord|très bien|entendu|ça marche|ça me va|bien"
 )
 _THANKS = (
     r"sure|ok|okay|kay|alright|all right|cool|nice|amazing|thanks|thank you|please|cheers|bless you|that(?:'|’)?(?:s|d be| would be) \w+|"
@@ -36,7 +36,7 @@ _TAKES_BACK = re.compile(
 )
 # A plain no in a later clause is about something else: "correct, this Thursday I can't".
 _PLAIN_NO = re.compile(r",\s*(?:\w+\s+){1,4}?(?:no|not|nicht|pas)\b(?!\s*[,.;!]|$)", re.IGNORECASE)
-_GRATEFUL = re.compile(r"\b(?:thanks|thank you|cheers|danke|gracias|merci)\b", re.IGNORECASE)
+_GRATEFUL = re.compile(r"\b(?:thanks|thank you|cheers|appreciate|danke|gracias|agradezco|merci)\b", re.IGNORECASE)
 _TURNS = re.compile(r"\W*(?:but|no|wait|actually|aber|nein|moment|pero|mais|non)\b", re.IGNORECASE)
 _INTRODUCES = re.compile(
     r"^\W*(?:it(?:'|’)?s|this is|hier (?:ist|spricht)|ich bin(?:'|’)?s|soy|c(?:'|’)est)\b[^.!?,]{1,30}[.!,]\s*(?=\w)",

@@ -11,13 +11,28 @@ from elaaoms.embed import Vector
 from elaaoms.embed.builtin import token_table
 from elaaoms.extract.assent import confirms, denies, promised, welcomes
 from elaaoms.extract.clauses import doubtful
-from elaaoms.extract.days import CORRECTS, NAMES, Meaning, Said, consistent, tense, weekdays_of, written
+from elaaoms.extract.days import (
+    BESIDE,
+    CORRECTS,
+    NAMES,
+    Meaning,
+    Said,
+    consistent,
+    expressions,
+    past,
+    plural,
+    standing,
+    tense,
+    weekdays_of,
+    written,
+)
 from elaaoms.extract.numerals import counted, plain, within
 from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.people import (
     Mention,
     People,
     alike,
+    beside,
     gender_of,
     genders,
     kinds,
@@ -30,7 +45,7 @@ from elaaoms.memory import Category, Fact
 from elaaoms.webhooks import Conversation
 
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
-_NUMBER = re.compile(r"\d+(?:[.,]\d{3})*(?:[.,]\d+)?")
+_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,]\d{3})*(?:[.,]\d+)?")
 _STOP = re.compile(r"[.!?…]+(?:\s+|$)")
 _CLAUSE = re.compile(
     r"[,;:.!?¡¿–—]|\b(?:and|but|so|because|cause|und|aber|sondern|weil|denn|y|pero|sino|porque|et|mais|car|parce que|donc|bitte|please)\b",
@@ -65,7 +80,8 @@ _TAGS = re.compile(
     re.IGNORECASE,
 )
 _NEGATIVE = re.compile(
-    r"\b(?:nothing|nobody|nichts|niemand\w*|nada|nadie|ningun\w+|rien|personne|no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|\w*intoleran\w*|unverträg\w*|\w+(?:free|less|frei|los)|"
+    r"\b(?:nothing|nobody|nichts|niemand\w*|nada|nadie|ningun\w+|rien|personne|no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|\w*intol[eé]ran\w*|unverträg\w*|\w+(?:free|less|frei\w{0,2}|lose?[nrsm]?)|wary|reluctan\w*|\w*trusts?|suspicious|"
+    r"struggl\w*|hard|difficult\w*|\w*misstrau\w*|schwer\w*|kaum|desconfía\w*|reacio|reacia|cuesta|difícil\w*|se méfie|méfian\w*|réticen\w*|peine|difficil\w*|"
     r"rather than|instead|trouble|most|against|miss\w*|late|lack\w*|lost|fail\w*|broke\w*|problem\w*|complain\w*|only|left|quit|gave up|ended?|cancel\w*|longer|"
     r"outside|except|außerhalb|außer|ausgenommen|fuera|excepto|salvo|hors|sauf|nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
     r"solo|sólo|se queja|averiad\w*|pas|ne|n|jamais|sans|ni|aucun\w*|refuse|déteste|manque\w*|plainte|plaint|seulement|que|arrêté)\b",
@@ -123,11 +139,27 @@ _SAYS_IT = re.compile(
     re.IGNORECASE,
 )
 _CALLER = re.compile(
-    r"^\W*(?:to |bei |a )?(?:the (?:caller|customer)|d(?:er|ie|en|em) (?:anrufer|kund)(?:in|e|en|s)?|(?:el|la) cliente?a?|(?:el|la) llamante|quien llama|"
+    r"^\W*(?:to |bei |a(?=\s)\s|a(?=l\s))?(?:the (?:caller|customer)|d(?:er|ie|en|em) (?:anrufer|kund)(?:in|e|en|s)?|(?:e?l|la) cliente?a?|(?:e?l|la) llamante|quien llama|"
     r"(?:la )?persona que llama|l(?:'|’)appelante?|l[ae] cliente?|l(?:'|’)interlocut\w+)(?P<possess>(?:'|’)s)?(?![\w'’])",
     re.IGNORECASE,
 )
 _INTRODUCING = re.compile(r"(?:'s|’s|\bis|\bwas|\bist|\bwar|\bes|\bera|\best|\bétait) (?:my|our|mein\w*|unser\w*|mi|nuestr\w+|mon|ma|notre)\b", re.IGNORECASE)
+_THEMSELVES = re.compile(
+    r"\b(?:himself|herself|themsel\w+|own|selbst|selber|eigene\w*|(?:él|ella) mism[oa]|propi[oa]s?|(?:lui|elle)-même|propres?)\b",
+    re.IGNORECASE,
+)
+# A thing of the caller's, and a thing of a relative's, in the words of a quote without accents.
+_CALLERS = re.compile(
+    r"\b(?:caller|customer)(?:'|’)s ([^\W\d_]+)|"
+    r"\b([^\W\d_]+) (?:de |des |der |del |d(?:'|’)|of )(?:the |la |le |l(?:'|’))?(?:caller|anrufer\w*|kund\w+|client\w+|llamante|appelant\w*)",
+    re.IGNORECASE,
+)
+_KINS = re.compile(
+    r"\b(?:my|our) [^\W\d_]+(?:'|’)s ([^\W\d_]+)|\b([^\W\d_]+) (?:de|of|von) (?:my|mi|mon|ma|mein\w{0,2}) [^\W\d_]+",
+    re.IGNORECASE,
+)
+_EMPHATIC = re.compile(r"\b(?:myself|ich|yo|moi)\b", re.IGNORECASE)
+_HIS = re.compile(r"\b(?:his|her|their|sein\w{0,2}|ihr\w{0,2}|su|son|sa) (?:\w+ )?$", re.IGNORECASE)
 _NEAREST = frozenset({"spouse", "partner", "child"})
 _RELATED_BY = re.compile(
     r"\b(?:married|divorced|engaged|widow\w*|famil\w+|parent\w*|children|verheiratet|geschieden|verlobt|familie|kinder|"
@@ -184,6 +216,7 @@ _ABOUT = frozenset(
 _PAIRED = re.compile(r"\b(\d{1,2})\s*(?::|uhr|h|heures?|horas y|y|\.)\s*(\d{2})\b(?![.,]?\d)", re.IGNORECASE)
 _FULL_HOUR = re.compile(r"(?<=\d)[:.]00\b(?!\d)|(?<=\d h )00\b")
 _HALVES = re.compile(r"\b(?:half|quarter|halb\w*|viertel\w*|media|cuarto|demie?|quart)\b", re.IGNORECASE)
+_ONE = re.compile(r"\b(?:an?|ein\w{0,2}|una?|une?|l(?:'|’))\b", re.IGNORECASE)
 _TWO = re.compile(
     r"\b(?:both|twice|couple|double|pair|twins?|beide\w*|zweimal|zu zweit|doppel\w*|paar|zwillinge|amb[oa]s|doble|par|deux|les deux|double|paire|jume\w+)\b",
     re.IGNORECASE,
@@ -387,6 +420,8 @@ class _Claim:
         """Whether the words are said by or of somebody else, and the fact is about the caller."""
         caller = _CALLER.match(self._fact.content)
         named = kinds(self._fact.content, self._language)
+        if self._is_made_their_own():
+            return True
         voice = self._people.speaker(self._fact.turn, self._at)
         if (
             voice.other
@@ -429,7 +464,9 @@ class _Claim:
             return self._people.kin_of_thing(whose) and not own(whose, self._language)
         if any(own(clause, self._language) for clause in self._clauses):
             return False
-        if any(self._people.another(clause) for clause in self._clauses):
+        if self._is_introduced():
+            return False
+        if kinds(self._fact.quote, self._language) or any(self._people.another(clause) for clause in self._clauses):
             wish = _WANTED.search(self._fact.content) is not None
             return not wish or any(self._people.begins(clause) for clause in self._clauses)
         question = self._asked.rstrip()
@@ -441,6 +478,25 @@ class _Claim:
             return False
         last = re.split(r"[.!?]\s+", question)[-1]
         return self._people.another(last) and not _QUESTION_TO_YOU.search(last)
+
+    def _is_made_their_own(self) -> bool:
+        """Whether the fact gives the caller what the quote gives to a relative: done by themselves, or of their own."""
+        content, quote = self._fact.content, self._fact.quote
+        if not kinds(quote, self._language):
+            return False
+        if _THEMSELVES.search(content) and not (_THEMSELVES.search(quote) or _EMPHATIC.search(quote)) and not kinds(content, self._language):
+            return True
+        things = {next(filter(None, match.groups())).casefold() for match in _CALLERS.finditer(content)}
+        theirs = {next(filter(None, match.groups())).casefold() for match in _KINS.finditer(unaccented(quote))}
+        return bool({unaccented(thing) for thing in things} & theirs)
+
+    def _is_introduced(self) -> bool:
+        """Whether the fact is the caller's name, and the quote says it on its own: "Ann Lee, Mr Lee's my father"."""
+        told = _CALLER.sub("", self._fact.content)
+        content = {*_folded(told)}
+        return _CALLED.search(told) is not None and any(
+            len(_folded(part)) >= 2 and content.issuperset(_folded(part)) for part in _MARK.split(self._fact.quote)
+        )
 
     def _by_another(self, clause: str, named: set[str]) -> bool:
         """Whether a clause says something of a "he" beside whom it names the kin of the fact: "he is scared of our dog"."""
@@ -474,6 +530,7 @@ class _Claim:
             return self._merges(named) and all(alike(one.kind, quoted) for one in named)
         missing = {mention.kind for mention in named if not alike(mention.kind, quoted | voice.kinds)}
         missing = {kind for kind in missing if not alike(kind, self._people.named(self._fact.quote))}
+        missing -= self._by_the_way(named)
         if not missing:
             return True
         wanted = genders(self._fact.quote, self._language)
@@ -490,6 +547,22 @@ class _Claim:
             )
             for kind in missing
         )
+
+    def _by_the_way(self, named: Sequence[Mention]) -> set[str]:
+        """Kin that the quote means without the word: a child's brother, a child of the caller's by a name not yet placed."""
+        content, quote = self._fact.content, self._fact.quote
+        told: set[str] = set()
+        for turn in self._talk.turns[: self._fact.turn + 1]:
+            told |= kinds(turn.text, self._language) if turn.role == "user" else set()
+        found: set[str] = set()
+        for one in mentions(quote, self._language):
+            if one.kind in ("brother", "sister") and _HIS.search(quote[: one.start]) and alike("child", told):
+                found |= {"son" if one.kind == "brother" else "daughter", "child"}
+        for mention in () if genders(quote, self._language) else named:
+            names = [name for name in beside(content, mention) if _said_name(name, quote)]
+            if names and alike(mention.kind, told) and not any(self._people.kin_of(name) for name in names):
+                found.add(mention.kind)
+        return found
 
     def _merges(self, named: Sequence[Mention]) -> bool:
         """Whether a fact of several clauses speaks of its kin only in one that the quote has as well."""
@@ -523,6 +596,15 @@ class _Claim:
         if begins is None or _CALLER.match(self._fact.content) or not self._by_caller:
             return True
         name = unaccented(begins[1])
+        subject = next(iter(mentions(self._fact.quote, self._language)), None)
+        if (
+            subject is not None
+            and subject.start < 12
+            and name not in unaccented(self._fact.quote)
+            and any(begins[1] in turn.text for turn in self._talk.turns)
+            and not alike(subject.kind, self._people.kin_of(name) | kinds(self._fact.content, self._language))
+        ):
+            return False
         told = _APPOSITION.match(self._fact.content) and kinds(self._fact.content, self._language)
         if not (told or self._people.is_name(name)) or name in unaccented(self._fact.quote):
             return True
@@ -560,6 +642,7 @@ class _Claim:
         if not about or exact or self._is_relation():
             return True
         words = sum(_near(word, gist(self._around)) for word in about)
+        words += any(len(word) > 8 and word in _folded(self._around) for word in _folded(content))
         others = sum(within(figure, self._around) for figure in figures)
         others += bool(kinds(content, self._language) & kinds(self._fact.quote, self._language))
         others += any(_said_name(name, self._around) for name in _names(content, self._language))
@@ -588,6 +671,12 @@ class _Claim:
         meanings = self._meanings()
         if not all(any(meaning.weekday(day) for meaning in meanings) for day in weekdays):
             return False
+        told = standing(self._fact.quote)
+        days = {self._fact.event_date} if self._fact.event_date is not None else set()
+        days |= {day for said in named if said.day and said.month for day in meanings[0].dates(said)}
+        if self._by_caller and told and days and not BESIDE.search(self._fact.quote):
+            if not any(said.fits(day) for said in told for day in days):
+                return False
         event = self._fact.event_date
         if event is not None and not any(meaning.day(event) for meaning in meanings):
             same_day = called is not None and event == called.date() and not self._by_caller
@@ -621,7 +710,11 @@ class _Claim:
 
     def _tense(self) -> int:
         """-1 where the fact lies behind, 1 where it lies ahead, as the quote says or else the fact."""
-        return tense(" ".join(self._clauses)) or (not promised(self._fact.content) and tense(self._fact.content)) or 1
+        told = " ".join(self._clauses)
+        if not tense(told) and past(told):
+            return 0
+        so_far = tense(told) or (0 if promised(self._fact.content) else tense(self._fact.content))
+        return so_far or 1
 
     @staticmethod
     def _means(meaning: Meaning, said: Said) -> bool:
@@ -642,7 +735,7 @@ class _Claim:
         called = self._talk.called_at
         for number in _NUMBER.findall(_FULL_HOUR.sub(" ", content)):
             digits = re.sub(r"\D", "", number)
-            if digits.lstrip("0") in days or self._counts(digits):
+            if digits.lstrip("0") in days or self._counts(digits) or self._is_evening(number, digits):
                 continue
             if (
                 called is None
@@ -651,6 +744,8 @@ class _Claim:
                 or not self._yearly(digits)
             ):
                 return False
+        if self._is_misplaced():
+            return False
         for first, second in _PAIRED.findall(_FULL_HOUR.sub(" ", content)):
             if {first, second} <= days or (_HALVES.search(self._around) and second in ("15", "30", "45")):
                 continue
@@ -658,6 +753,15 @@ class _Claim:
                 return False
         return all(
             self._counts(str(value)) for value in _in_words(content, self._language) if str(value) not in days
+        )
+
+    def _is_misplaced(self) -> bool:
+        """Whether a number of the fact stands before a word that another number was said before: "6 Quarry Hill"."""
+        told = _counted_things(self._around)
+        return self._language != "de" and any(
+            bool(told.get(thing)) and not any(number in value or value in number for value in told[thing])
+            for thing, numbers in _counted_things(self._fact.content).items()
+            for number in numbers
         )
 
     def _yearly(self, year: str) -> bool:
@@ -674,11 +778,22 @@ class _Claim:
             or bool(written(self._around))
         )
 
+    def _is_evening(self, number: str, digits: str) -> bool:
+        """Whether an hour is written as it is counted from midnight: "20:00" for "eight"."""
+        hour = int(digits) if len(digits) == 2 else 0
+        return (
+            13 <= hour <= 23
+            and re.search(rf"\b{number}(?:[:.]\d\d| ?h\b| uhr\b)", self._fact.content, re.IGNORECASE) is not None
+            and self._counts(str(hour - 12))
+        )
+
     def _counts(self, digits: str) -> bool:
         """Whether a number was said by the caller, or by the agent where the caller agreed."""
         said = self._turn.text
-        if within(digits, said) or (digits == "2" and _TWO.search(said)):
+        if within(digits, said) or (digits == "2" and _TWO.search(said)) or (digits == "1" and _ONE.search(said)):
             return True
+        if digits.isdecimal() and 2 <= int(digits) <= 7 and len(_weekdays_in(said)) == int(digits):
+            return True  # "on Mondays and Fridays", so twice a week
         if len(digits) >= 3 and digits in _spelled_out(said):
             return True
         if len(digits) >= 4 and _mended(said, digits):
@@ -692,7 +807,7 @@ class _Claim:
 
     def _in_order(self, first: str, second: str) -> bool:
         for text in (self._turn.text, self._around):
-            tokens = _WORD.findall(text.casefold())
+            tokens = _WORD.findall(plain(text.casefold()))
             said = [str(value) for value, _, _ in counted(tokens)]
             if any(
                 one == first.lstrip("0") and other == (second.lstrip("0") or "0")
@@ -850,6 +965,22 @@ def _near(word: str, said: frozenset[str]) -> bool:
 
 def _folded(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
+
+
+def _weekdays_in(text: str) -> set[int]:
+    return {said.weekday for said in expressions(text) if said.weekday is not None} | plural(text)
+
+
+@lru_cache(maxsize=1024)
+def _counted_things(text: str) -> dict[str, set[str]]:
+    """The numbers of a text by the name that follows them, such as a street's."""
+    tokens = re.findall(r"[^\W\d_]+|\d+|[^\w\s]", text)
+    found: dict[str, set[str]] = {}
+    for value, _, end in counted([token.casefold() for token in tokens]):
+        word = tokens[end] if end < len(tokens) else ""
+        if len(word) > 3 and word.istitle() and word.casefold() not in NAMES:
+            found.setdefault(word.casefold(), set()).add(str(value))
+    return found
 
 
 def _in_words(content: str, language: str) -> Iterator[int]:

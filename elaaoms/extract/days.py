@@ -46,6 +46,7 @@ _UNITS = frozenset(
 _OF = frozenset(
     "of de . , im en y and und et to al bis au st nd rd th º ª er on to the zum den hasta jusqu - /".split()
 )
+_SO = frozenset("so also donc sea meaning heißt".split())
 _NOT = frozenset("not no nicht pas kein keine isn".split())
 _COMING = frozenset("kommenden coming viene próximo prochain prochaine".split())
 _NEXT = frozenset("next nächsten nächste nächster".split())
@@ -99,7 +100,7 @@ CORRECTS = re.compile(
 )
 _PAST = re.compile(
     r"\b(?:was|were|did|didn'?t|had|went|came|arrived|ordered|bought|paid|called|rang|since|received|happened|started|stopped|broke|"
-    r"sent|ago|fell|saw|took|stolen|lost|moved|got|ate|leaks?|wurden?|war|waren|hatten?|kam|ging|habe|hab|seit|ist \w+ ge\w+(?:en|t)|"
+    r"sent|ago|fell|saw|took|stolen|lost|moved|(?<!ve )(?<!has )got|ate|leaks?|wurden?|war|waren|hatten?|kam|ging|habe|hab|seit|ist \w+ ge\w+(?:en|t)|"
     r"\w{0,4}ge\w{3,}(?:en|t)|ha|han|he|hemos|desde|fue|fui|\w{2,}(?:ó|aron|ieron)|ai|avons|ont|étais?|était|depuis|(?:suis|est|sommes|êtes|sont) \w+(?:é|i|u)e?s?)\b",
     re.IGNORECASE,
 )
@@ -120,6 +121,12 @@ _BESIDE = (
 # in the call if the date is so many days away: a wedding next summer.
 RECENT = 6
 FAR = 60
+
+# Words that count from another day than the one they stand beside.
+BESIDE = re.compile(
+    r"\b(?:before|after|later|davor|danach|später|vorher|nachher|antes|después|siguiente|avant|après|lendemain|veille|plus tard|ago|vor|hace|il y a)\b",
+    re.IGNORECASE,
+)
 
 
 @frozen
@@ -159,7 +166,7 @@ def expressions(text: str) -> tuple[Said, ...]:
                 and said.weekday is None
                 and last is not None
                 and last.day is last.month is None
-                and at - last.at <= 4
+                and (at - last.at <= 4 or (at - last.at <= 6 and not _SO.isdisjoint(tokens[last.at : at])))
             ):
                 said = evolve(said, weekday=found.pop().weekday)
             found.append(said)
@@ -321,6 +328,11 @@ def tense(text: str) -> int:
     return int(_FUTURE.search(text) is not None) - int(_PAST.search(text) is not None)
 
 
+def past(text: str) -> bool:
+    """Whether a text speaks of the past, whatever else it does."""
+    return _PAST.search(text) is not None
+
+
 # -- what words can mean -------------------------------------------------------------------
 
 
@@ -344,7 +356,10 @@ class Meaning:
         self._before = tuple(before)
         self._tense = tense
         self._within = within
-        self._said = _standing(said)
+        self._said = standing(said)
+        cut = max((match.end() for match in CORRECTS.finditer(said)), default=0)
+        if any(words.search(said, cut) for _, _, words in _AWAY):
+            self._text = said[cut:]  # "yesterday, no, the day before"
         self._resolved = {found.date for found in resolve(said, called)} if called else set()
 
     @property
@@ -402,7 +417,7 @@ class Meaning:
 
     def weekday(self, weekday: int) -> bool:
         """Whether a day of the week was named, or belongs to a day that may be meant."""
-        if any(said.weekday == weekday for said in self._said) or weekday in _plural(self._text):
+        if any(said.weekday == weekday for said in self._said) or weekday in plural(self._text):
             return True
         today = self._today
         return today is not None and any(
@@ -445,8 +460,9 @@ class Meaning:
         away = (day - self._today).days
         if said.month is not None:
             return -366 <= away <= 550 or within(str(day.year), self._text)
-        if any(one.month is not None and one.month != day.month for one in self._said):
-            return False
+        months = {one.month for one in self._said if one.month is not None}
+        if months:
+            return day.month in months
         return abs(away) <= 31 or any(
             (day.year, day.month) == (known.year, known.month) for known in self._known()
         )
@@ -510,7 +526,7 @@ class Meaning:
             return []
         known: list[date] = []
         for text in (self._text, *self._before[:turns]):
-            for said in _standing(text):
+            for said in standing(text):
                 if said.day is not None and said.month is not None:
                     known += _dates(said, self._today)
                 elif said.weekday is not None and said.day is None:
@@ -520,7 +536,7 @@ class Meaning:
         return known
 
 
-def _plural(text: str) -> set[int]:
+def plural(text: str) -> set[int]:
     """The days of the week that come every week: "on Mondays"."""
     return {
         _DAY[word[:-1]]
@@ -542,7 +558,7 @@ def _count(words: str) -> int | None:
 
 
 @lru_cache(maxsize=2048)
-def _standing(text: str) -> tuple[Said, ...]:
+def standing(text: str) -> tuple[Said, ...]:
     """What a text names, without what the same breath takes back: "the third, no, the fifth"."""
     named = list(expressions(text))
     cut = max((match.start() for match in CORRECTS.finditer(text)), default=None)

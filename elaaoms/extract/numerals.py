@@ -65,6 +65,7 @@ _HYPHEN = frozenset({"-"})
 _POINTS = frozenset({"point", "komma", "coma", "virgule"})
 # A number and a half, in one word or several: what stands for its ",5".
 _AND_HALF = re.compile(r"\b(\w+)(?:einhalb\b| (?:\w+ )?(?:and a half|y medi[oa]|et demie?)\b)")
+_NOON = re.compile(r"\b(?:noon|midday|mittags?|mediodía|midi)\b")
 _ONE_AND_HALF = re.compile(r"\b(?:anderthalb\w*|one and a half)\b")
 _AND = frozenset({"and", "und", "y", "et"})
 
@@ -81,7 +82,7 @@ def _value(word: str) -> int | None:
         unit = word.removeprefix(prefix).translate(_UNACCENTED)
         if word.startswith(prefix) and unit in _WORDS:
             return tens + _WORDS[unit]
-    for suffix in ("sten", "ste", "ten", "te", "th", "ième"):
+    for suffix in ("sten", "ste", "ten", "te", "en", "th", "ième"):
         if word.endswith(suffix) and (known := _WORDS.get(word.removesuffix(suffix))) is not None:
             return known
     return None
@@ -116,8 +117,8 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
             run, last, repeat = run + digits, value, 1
         elif token in _SCALES:
             last = last or 1
-            counted = last % 1000 if last > 1000 else last
-            value = last - counted + counted * _SCALES[token]
+            counted = last % 1000 if last >= 1000 else last
+            value = last - counted + (counted or 1) * _SCALES[token]
             run = run.removesuffix(str(last))
             singles.add(str(value))
             run, last = run + str(value), value
@@ -138,6 +139,8 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     for match in _AND_HALF.finditer(folded):
         whole = _value(match[1])
         singles |= set() if whole is None else {f"{whole}5"}
+    if _NOON.search(folded):
+        singles.add("12")
     if _ONE_AND_HALF.search(folded):
         singles.add("15")
     return frozenset(number.lstrip("0") or "0" for number in singles), tuple(runs)
@@ -165,8 +168,8 @@ def counted(tokens: Sequence[str]) -> Iterator[tuple[int, int, int]]:
             if value is not None and not (total is not None and not _adds(total, value)):
                 total = (total or 0) + value
             elif token in _SCALES:
-                rest = (total or 1) % 1000 if (total or 0) > 1000 else total or 1
-                total = (total or 1) - rest + rest * _SCALES[token]
+                rest = (total or 1) % 1000 if (total or 0) >= 1000 else total or 1
+                total = (total or 1) - rest + (rest or 1) * _SCALES[token]
             elif total is None or not (
                 (token in _HYPHEN or (token in _AND and total >= 20 and total % 10 == 0))
                 and at + 1 < len(tokens)
