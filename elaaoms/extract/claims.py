@@ -315,7 +315,7 @@ class _Claim:
         ends += [
             (match.start(), match.end(), False)
             for match in _RELATIVE.finditer(text)
-            if mentions(text[match.end() :][:40], self._language) and not genders(text[match.end() :], self._language)
+            if mentions(text[match.end() :][:40], self._language) and not genders(text[match.end() :][:40], self._language)
         ]
         ends.sort()
         clauses: list[str] = []
