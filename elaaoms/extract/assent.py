@@ -36,7 +36,9 @@ _TAKES_BACK = re.compile(
 )
 # A plain no in a later clause is about something else: "correct, this Thursday I can't".
 _PLAIN_NO = re.compile(r",\s*(?:\w+\s+){1,4}?(?:no|not|nicht|pas)\b(?!\s*[,.;!]|$)", re.IGNORECASE)
-_GRATEFUL = re.compile(r"\b(?:thanks|thank you|cheers|appreciate|danke|gracias|agradezco|merci)\b", re.IGNORECASE)
+_GRATEFUL = re.compile(
+    r"\b(?:thanks|thank you|cheers|appreciate|danke|gracias|agradezco|merci)\b", re.IGNORECASE
+)
 _TURNS = re.compile(r"\W*(?:but|no|wait|actually|aber|nein|moment|pero|mais|non)\b", re.IGNORECASE)
 _INTRODUCES = re.compile(
     r"^\W*(?:it(?:'|’)?s|this is|hier (?:ist|spricht)|ich bin(?:'|’)?s|soy|c(?:'|’)est)\b[^.!?,]{1,30}[.!,]\s*(?=\w)",

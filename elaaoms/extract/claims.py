@@ -143,7 +143,10 @@ _CALLER = re.compile(
     r"(?:la )?persona que llama|l(?:'|’)appelante?|l[ae] cliente?|l(?:'|’)interlocut\w+)(?P<possess>(?:'|’)s)?(?![\w'’])",
     re.IGNORECASE,
 )
-_INTRODUCING = re.compile(r"(?:'s|’s|\bis|\bwas|\bist|\bwar|\bes|\bera|\best|\bétait) (?:my|our|mein\w*|unser\w*|mi|nuestr\w+|mon|ma|notre)\b", re.IGNORECASE)
+_INTRODUCING = re.compile(
+    r"(?:'s|’s|\bis|\bwas|\bist|\bwar|\bes|\bera|\best|\bétait) (?:my|our|mein\w*|unser\w*|mi|nuestr\w+|mon|ma|notre)\b",
+    re.IGNORECASE,
+)
 _THEMSELVES = re.compile(
     r"\b(?:himself|herself|themsel\w+|own|selbst|selber|eigene\w*|(?:él|ella) mism[oa]|propi[oa]s?|(?:lui|elle)-même|propres?)\b",
     re.IGNORECASE,
@@ -315,7 +318,8 @@ class _Claim:
         ends += [
             (match.start(), match.end(), False)
             for match in _RELATIVE.finditer(text)
-            if mentions(text[match.end() :][:40], self._language) and not genders(text[match.end() :][:40], self._language)
+            if mentions(text[match.end() :][:40], self._language)
+            and not genders(text[match.end() :][:40], self._language)
         ]
         ends.sort()
         clauses: list[str] = []
@@ -436,7 +440,12 @@ class _Claim:
             return False
         if named:
             wish = _WANTED.search(self._fact.content) is not None
-            if not caller["possess"] and not wish and self._clauses and all(self._by_another(clause, named) for clause in self._clauses):
+            if (
+                not caller["possess"]
+                and not wish
+                and self._clauses
+                and all(self._by_another(clause, named) for clause in self._clauses)
+            ):
                 return True
             spoken_of = [one.kind for clause in self._clauses for one in mentions(clause, self._language)[:1]]
             return (
@@ -466,7 +475,9 @@ class _Claim:
             return False
         if self._is_introduced():
             return False
-        if kinds(self._fact.quote, self._language) or any(self._people.another(clause) for clause in self._clauses):
+        if kinds(self._fact.quote, self._language) or any(
+            self._people.another(clause) for clause in self._clauses
+        ):
             wish = _WANTED.search(self._fact.content) is not None
             return not wish or any(self._people.begins(clause) for clause in self._clauses)
         question = self._asked.rstrip()
@@ -484,10 +495,16 @@ class _Claim:
         content, quote = self._fact.content, self._fact.quote
         if not kinds(quote, self._language):
             return False
-        if _THEMSELVES.search(content) and not (_THEMSELVES.search(quote) or _EMPHATIC.search(quote)) and not kinds(content, self._language):
+        if (
+            _THEMSELVES.search(content)
+            and not (_THEMSELVES.search(quote) or _EMPHATIC.search(quote))
+            and not kinds(content, self._language)
+        ):
             return True
         things = {next(filter(None, match.groups())).casefold() for match in _CALLERS.finditer(content)}
-        theirs = {next(filter(None, match.groups())).casefold() for match in _KINS.finditer(unaccented(quote))}
+        theirs = {
+            next(filter(None, match.groups())).casefold() for match in _KINS.finditer(unaccented(quote))
+        }
         return bool({unaccented(thing) for thing in things} & theirs)
 
     def _is_introduced(self) -> bool:
@@ -495,7 +512,8 @@ class _Claim:
         told = _CALLER.sub("", self._fact.content)
         content = {*_folded(told)}
         return _CALLED.search(told) is not None and any(
-            len(_folded(part)) >= 2 and content.issuperset(_folded(part)) for part in _MARK.split(self._fact.quote)
+            len(_folded(part)) >= 2 and content.issuperset(_folded(part))
+            for part in _MARK.split(self._fact.quote)
         )
 
     def _by_another(self, clause: str, named: set[str]) -> bool:
@@ -674,9 +692,9 @@ class _Claim:
         told = standing(self._fact.quote)
         days = {self._fact.event_date} if self._fact.event_date is not None else set()
         days |= {day for said in named if said.day and said.month for day in meanings[0].dates(said)}
-        if self._by_caller and told and days and not BESIDE.search(self._fact.quote):
-            if not any(said.fits(day) for said in told for day in days):
-                return False
+        named_there = bool(told and days) and self._by_caller and not BESIDE.search(self._fact.quote)
+        if named_there and not any(said.fits(day) for said in told for day in days):
+            return False
         event = self._fact.event_date
         if event is not None and not any(meaning.day(event) for meaning in meanings):
             same_day = called is not None and event == called.date() and not self._by_caller
@@ -783,14 +801,19 @@ class _Claim:
         hour = int(digits) if len(digits) == 2 else 0
         return (
             13 <= hour <= 23
-            and re.search(rf"\b{number}(?:[:.]\d\d| ?h\b| uhr\b)", self._fact.content, re.IGNORECASE) is not None
+            and re.search(rf"\b{number}(?:[:.]\d\d| ?h\b| uhr\b)", self._fact.content, re.IGNORECASE)
+            is not None
             and self._counts(str(hour - 12))
         )
 
     def _counts(self, digits: str) -> bool:
         """Whether a number was said by the caller, or by the agent where the caller agreed."""
         said = self._turn.text
-        if within(digits, said) or (digits == "2" and _TWO.search(said)) or (digits == "1" and _ONE.search(said)):
+        if (
+            within(digits, said)
+            or (digits == "2" and _TWO.search(said))
+            or (digits == "1" and _ONE.search(said))
+        ):
             return True
         if digits.isdecimal() and 2 <= int(digits) <= 7 and len(_weekdays_in(said)) == int(digits):
             return True  # "on Mondays and Fridays", so twice a week

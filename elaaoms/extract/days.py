@@ -400,7 +400,10 @@ class Meaning:
             if match is None or (low != high and not self._weekday_fits(day)):
                 continue
             explained = [said.weekday for said in expressions(self._text[match.end() :][:18])]
-            if not explained or explained[0] in (None, day.weekday()):  # "the day before yesterday, so Saturday"
+            if not explained or explained[0] in (
+                None,
+                day.weekday(),
+            ):  # "the day before yesterday, so Saturday"
                 return True
         if any((day.month, day.day) in feast and words.search(self._text) for feast, words in _FEASTS):
             return abs(away) < 400
@@ -485,7 +488,9 @@ class Meaning:
             return away == ahead or (ahead <= 2 and away == ahead + 7)
         if said.turn == "next":  # the coming one for some; for others the one of the week after this
             return away == ahead or (away == ahead + 7 and ahead + today.weekday() < 7)
-        if said.turn == "last":  # on a Friday "last Tuesday" is of this week for some; on a Tuesday "last Thursday" is one day
+        if (
+            said.turn == "last"
+        ):  # on a Friday "last Tuesday" is of this week for some; on a Tuesday "last Thursday" is one day
             latest = ahead - 7
             return away == latest or (away == latest - 7 and latest + today.weekday() >= 0)
         low, high = (-7 if self._tense <= 0 else 0), (7 if self._tense >= 0 else 0)

@@ -86,8 +86,10 @@ def _misquotes(conversation: Conversation, fact: Fact) -> str | None:
         return "our own words"
     answer = _answer(conversation, fact.turn)
     _, sentence = _sentence(turn.text, fact.quote)
-    if accepts(answer) and commits(sentence) and (
-        promised(fact.content) or (not about_the_caller(fact.content) and commits(fact.quote))
+    if (
+        accepts(answer)
+        and commits(sentence)
+        and (promised(fact.content) or (not about_the_caller(fact.content) and commits(fact.quote)))
     ):
         return None
     if sentence.rstrip().endswith("?") and welcomes(answer):

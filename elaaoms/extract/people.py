@@ -75,13 +75,19 @@ _PHRASES: dict[str, tuple[tuple[re.Pattern[str], str | None], ...]] = {
                 "husband",
             ),
             (r"witwer?", "spouse"),
-            (r"(?:mein|unser)\w* (?:jungste|alteste|kleine|grosse|zwillinge)\w{0,2}(?= *(?:[,.;!?]|$|hat|ist|kann|will|wird|und|der|die|den|dem))", "child"),
+            (
+                r"(?:mein|unser)\w* (?:jungste|alteste|kleine|grosse|zwillinge)\w{0,2}(?= *(?:[,.;!?]|$|hat|ist|kann|will|wird|und|der|die|den|dem))",
+                "child",
+            ),
         ),
         "es": (
             (r"(?:mi|tu|su|nuestra) (?:\w+ )?mujer|mujer de (?:quien|la|el|del)", "wife"),
             (r"viud[ao]", "spouse"),
             (r"(?:un|el|mi|su|al|del|nuestro) bebe", "child"),  # "bebe" also drinks
-            (r"(?:mis?|nuestr[oa]s?) (?:hij[oa] )?(?:mayor|pequen[oa]|peque|mellizos|mellizas|gemelos|gemelas)", "child"),
+            (
+                r"(?:mis?|nuestr[oa]s?) (?:hij[oa] )?(?:mayor|pequen[oa]|peque|mellizos|mellizas|gemelos|gemelas)",
+                "child",
+            ),
         ),
         "fr": (
             (r"(?:ma|ta|sa|votre) (?:\w+ )?femme|femme de (?:l'appelant|la|le|l)", "wife"),
@@ -203,7 +209,10 @@ _SOMEBODY = {
     language: re.compile(rf"\b(?:{words})\b", re.IGNORECASE)
     for language, words in (
         ("en", r"(?:a|some|another) (?:guy|man|woman|lad|lady|bloke|boy|girl)|someone|somebody"),
-        ("de", r"jemand\w*|(?:ein|eine|einem|einer|irgendein\w*) (?:mann|dame|herrn?|typ\w*|junge\w*|bekannte\w*)"),
+        (
+            "de",
+            r"jemand\w*|(?:ein|eine|einem|einer|irgendein\w*) (?:mann|dame|herrn?|typ\w*|junge\w*|bekannte\w*)",
+        ),
         ("es", r"alguien|(?:un|una) (?:chic[oa]|señora?|hombre|mujer|tipo|conocid[oa])"),
         ("fr", r"quelqu(?:'|’)un|une? (?:monsieur|dame|homme|femme|type|garçon|connaissance)"),
     )
@@ -219,7 +228,10 @@ _NAMED_SUBJECT = {
     )
 }  # fmt: skip
 _MID_SENTENCE = re.compile(r"(?<=[a-zà-ÿ,;] )[A-ZÀ-ÖØ-Þ][a-zà-ÿ’-]{2,}")
-_TOGETHER = re.compile(r"\b(?:with|con|mit|bei|avec|chez|(?:one|some|einer?|uno|una|une?|l(?:'|’)une?) (?:of|von|de|d(?:'|’)entre))\s+$", re.IGNORECASE)
+_TOGETHER = re.compile(
+    r"\b(?:with|con|mit|bei|avec|chez|(?:one|some|einer?|uno|una|une?|l(?:'|’)une?) (?:of|von|de|d(?:'|’)entre))\s+$",
+    re.IGNORECASE,
+)
 _GREETS = re.compile(
     r"^\W*(?:hello|hi|hey|hallo|guten \w+|grüß|hola|buen[oa]s|bonjour|bonsoir|allô|salut)\b", re.IGNORECASE
 )
