@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from elaaoms.embed import Vector
-from elaaoms.embed.builtin import token_table
 from elaaoms.extract.assent import confirms, denies, promised, welcomes
 from elaaoms.extract.clauses import doubtful
 from elaaoms.extract.days import (
@@ -26,6 +24,7 @@ from elaaoms.extract.days import (
     weekdays_of,
     written,
 )
+from elaaoms.extract.gist import gist, gist_all, likeness, near, stem
 from elaaoms.extract.numerals import counted, plain, within
 from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.people import (
@@ -202,20 +201,6 @@ _NOT_NAMES = (
     )
     | NAMES
 )
-_ABOUT = frozenset(
-    """the caller callers customer that this with from have been will would about agent promised says said named called
-    anrufer anruferin anrufers kunde kundin dass eine einen einer sein seine ihre agent versprochen cliente quien llama agente
-    prometió appelant appelante client cliente agent promis a an and or but of to in on at for by as is are was were be has
-    had do does did not no it its these those he she his her him they their them there who which what when where how than then
-    so if can could shall may might must until since after before into over again also very really too still already only
-    just more most much many some any all both each one ones per up out off down der die das dem den des ein einem und oder aber
-    von zu zum zur im am auf bei mit nach aus für ist sind war waren hat haben hatte wird werden wurde nicht kein keine keinen
-    es sie er ihr ihren ihrem seinen seiner sich wenn wie wer um bis vom seit vor über noch schon auch nur sehr wieder immer
-    gerade jetzt möchte el la los las un una unos unas y o pero de del al en con por para sin que se su sus son era fue ha han
-    había lo le les como más muy ya también todo toda todos todas desde hasta entre cuando quiere tiene l les une et ou mais du
-    d à au aux dans sur avec par pour sans qu qui s sa ses leur leurs est sont était ont avait ne pas plus très déjà aussi
-    tout toute tous toutes depuis jusqu quand il elle veut wants needs like likes""".split()
-)
 _PAIRED = re.compile(r"\b(\d{1,2})\s*(?::|uhr|h|heures?|horas y|y|\.)\s*(\d{2})\b(?![.,]?\d)", re.IGNORECASE)
 _FULL_HOUR = re.compile(r"(?<=\d)[:.]00\b(?!\d)|(?<=\d h )00\b")
 _HALVES = re.compile(r"\b(?:half|quarter|halb\w*|viertel\w*|media|cuarto|demie?|quart)\b", re.IGNORECASE)
@@ -231,7 +216,6 @@ _AMBIGUOUS = {
     "es": frozenset("uno una un primero primer primera segundo media".split()),
     "fr": frozenset("un une neuf premier première seconde".split()),
 }
-_PARTICIPLE = re.compile(r"^(an|auf|aus|ab|ein|mit|zu|vor|nach|um|her|hin|weg)ge(?=\w{3})")
 # Words that a quote begins with where it has a subject of its own; what stands before it is another clause.
 _OWN_SUBJECT = re.compile(
     r"\W*(?:i|i'?m|i'?ve|i'?d|i'?ll|it|it'?s|he|he'?s|she|she'?s|we|we'?re|we'?ve|they|there'?s?|my|our|ich|er|sie|es|wir|das ist|mein\w*|unser\w*|"
@@ -465,7 +449,7 @@ class _Claim:
                         bool(genders(" ".join(clause.split()[:2]), self._language))
                         for clause in self._clauses
                     )
-                    and not _near(_stem(thing[1].casefold()), gist(self._around))
+                    and not near(stem(thing[1].casefold()), gist(self._around))
                 )
             theirs = self._people.named(self._fact.quote) and not own(self._fact.quote, self._language)
             if _ANOTHERS.search(whose) or theirs:
@@ -647,11 +631,10 @@ class _Claim:
         """Whether the fact has its words from its evidence; numbers and days that were said count as words."""
         content = self._fact.content
         harm, told = _HARM.search(content), _HARM.search(self._fact.quote)
-        if harm is not None and told is not None and not _near(_stem(harm[1].casefold()), gist_all(told[1])):
+        if harm is not None and told is not None and not near(stem(harm[1].casefold()), gist_all(told[1])):
             return False
         if harm is not None and not (
-            harm[1].casefold() in _folded(self._around)
-            or _near(_stem(harm[1].casefold()), gist(self._around))
+            harm[1].casefold() in _folded(self._around) or near(stem(harm[1].casefold()), gist(self._around))
         ):
             return False
         about = gist(content)
@@ -659,7 +642,7 @@ class _Claim:
         exact = any(len(figure) >= 3 and within(figure, self._around) for figure in figures)
         if not about or exact or self._is_relation():
             return True
-        words = sum(_near(word, gist(self._around)) for word in about)
+        words = sum(near(word, gist(self._around)) for word in about)
         words += any(len(word) > 8 and word in _folded(self._around) for word in _folded(content))
         others = sum(within(figure, self._around) for figure in figures)
         others += bool(kinds(content, self._language) & kinds(self._fact.quote, self._language))
@@ -669,7 +652,7 @@ class _Claim:
             return self._language != "en" or words + others > 1 or self._means_alike() >= APART
         if self._fact.category is Category.EMOTIONAL and not words:
             return len(about) <= (2 if own(self._fact.quote, self._language) else 1)
-        if sum(_near(word, gist(self._lately)) for word in about) > 1:
+        if sum(near(word, gist(self._lately)) for word in about) > 1:
             return True  # in other words than the question before the last, that its turn still is about
         return self._language == "en" and self._means_alike() >= (AKIN if words or others else CLOSE)
 
@@ -939,36 +922,6 @@ def _is_event(said: Said, fact: Fact) -> bool:
     return fact.event_date is not None and said.fits(fact.event_date)
 
 
-def likeness(one: str, other: str) -> float:
-    """The cosine of two English texts."""
-    return float(_vector(one) @ _vector(other))
-
-
-@lru_cache(maxsize=256)
-def _vector(text: str) -> Vector:
-    return token_table().encode(text)
-
-
-@lru_cache(maxsize=4096)
-def gist(text: str) -> frozenset[str]:
-    """The beginnings of the words that carry a text's meaning, so that forms of a word are the same."""
-    return frozenset(
-        _stem(word)
-        for word in _folded(text)
-        if len(word) > 2 and word not in _ABOUT and word not in NAMES and not word.isdigit()
-    )
-
-
-def gist_all(word: str) -> frozenset[str]:
-    """The stem of one word, whatever it is."""
-    return frozenset({_stem(word.casefold())})
-
-
-def _stem(word: str) -> str:
-    word = unaccented(_PARTICIPLE.sub(r"\1", word))
-    return word[:4] if len(word) > 5 else word[:3]
-
-
 def _mended(said: str, digits: str) -> bool:
     """Whether a number is one whose end was corrected: "zero four one six, no, four one nine"."""
     for match in CORRECTS.finditer(said):
@@ -976,14 +929,6 @@ def _mended(said: str, digits: str) -> bool:
         if old and new and len(new[0]) >= 2 and old[-1][: -len(new[0])] + new[0] == digits:
             return True
     return False
-
-
-def _near(word: str, said: frozenset[str]) -> bool:
-    """Whether a word was said in some form: begun alike, or but for its first letter ("come", "become")."""
-    return any(
-        word.startswith(other) or other.startswith(word) or (len(word) > 3 and word[1:4] == other[1:4])
-        for other in said
-    )
 
 
 def _folded(text: str) -> list[str]:
