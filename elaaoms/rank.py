@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -245,12 +245,14 @@ class Index:
         today: date,
         limit: int,
         among: NDArray[np.bool_] | None = None,
+        likeness: Mapping[str, float] | None = None,
     ) -> list[Hit]:
         """The memories that answer best, best first; every memory has its place, however little it fits.
 
-        `among` are the ones to look at.
+        `among` are the ones to look at. `likeness` has cosines that somebody who knows better than the table
+        gives memories, by id, as the table would put them.
         """
-        scored = self.scored(question, today=today, among=among)
+        scored = self.scored(question, today=today, among=among, likeness=likeness)
         if scored is None:
             return []
         best = self._best(scored.scores, limit if among is None else min(limit, int(among.sum())))
@@ -266,6 +268,7 @@ class Index:
         *,
         today: date,
         among: NDArray[np.bool_] | None = None,
+        likeness: Mapping[str, float] | None = None,
     ) -> Scored | None:
         """Every memory's score, or None when the question asks for nothing or there is nothing to look at."""
         if not self.ids or (among is not None and not among.any()):
@@ -275,6 +278,9 @@ class Index:
         share, anything = self._share(asked.rest, code, asked.span)
         cosine = self._cosine(asked.rest if asked.rest.strip() else question, code)
         weight, scale = self._encoder.weight, self._encoder.scale
+        if likeness:
+            told = np.fromiter((likeness.get(name, np.nan) for name in self.ids), np.float32, len(self.ids))
+            cosine = np.where(np.isnan(told), 0 if cosine is None else cosine, told).astype(np.float32)
         if cosine is None:
             cosine, scale = np.zeros(len(self.ids), np.float32), self._encoder.lexical
         if not anything and not cosine.any():
@@ -285,9 +291,9 @@ class Index:
         if among is not None:
             scores = np.where(among, scores, 0).astype(np.float32)
         if len(self._pairs):
-            told = np.float32(BESIDE) * np.maximum(scores - np.float32(OUTSTANDING) * scores.mean(), 0)
-            scores[self._pairs] += told[self._pairs + 1]
-            scores[self._pairs + 1] += told[self._pairs]
+            beside = np.float32(BESIDE) * np.maximum(scores - np.float32(OUTSTANDING) * scores.mean(), 0)
+            scores[self._pairs] += beside[self._pairs + 1]
+            scores[self._pairs + 1] += beside[self._pairs]
         scores += self._prior
         if among is not None:
             scores[~among] = -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 # A product of some thousand rows is done in a tenth of a millisecond by one thread; several of them wait for
@@ -47,4 +48,31 @@ class Encoder(Protocol):
 
     def encode(self, text: str) -> Vector:
         """The text's unit vector; zeros for a text without meaning."""
+        ...
+
+
+class Embedder(Protocol):
+    """Text to unit vectors by a service, which may be slow, down or wrong.
+
+    `model` names whose vectors they are: those of different models are never compared.
+    """
+
+    name: str
+    model: str
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """A finite unit vector for each text, all of one size; ServiceUnavailable, ServiceRejected, ProviderBlocked."""
+        ...
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        ...
+
+
+class Nearness(Protocol):
+    """A better judge of meaning than the table, where it answers in time."""
+
+    async def likeness(self, owner: str, question: str) -> Mapping[str, float] | None:
+        """How close an owner's memories (by id) are to a question, as cosines of the table would put it; those
+        that it knows nothing of are not there. None when it is late, down, wrong or left alone."""
         ...

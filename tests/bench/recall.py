@@ -26,8 +26,8 @@ from elaaoms.database import Database, Transaction
 from elaaoms.embed.builtin import token_table
 from elaaoms.identity import parse
 from elaaoms.memory import Memory
-from elaaoms.memory.sqlite import _SAVE_MEMORY as SAVE
 from elaaoms.memory.sqlite import _KEEP_ENTRY as KEEP
+from elaaoms.memory.sqlite import _SAVE_MEMORY as SAVE
 from elaaoms.memory.sqlite import SQLiteMemoryStore, _memory_values, _sealed
 from elaaoms.rank import Index, entry
 from elaaoms.shelf import Shelf
