@@ -29,6 +29,10 @@ OUTSTANDING = (
 )
 RECENT = 0.3  # what being the newest adds where the newest is asked for
 KINDRED = 0.8  # what a word of the same meaning is worth beside the word itself
+UNRELATED, LEAST = (
+    0.08,
+    0.02,
+)  # what a memory scores that has nothing to do with a question, and hardly any less
 IMPORTANCE = 0.02  # what the highest importance adds; it decides between equals
 
 # What a question asks for, in the words that memories use.
@@ -382,10 +386,18 @@ def _postings(numbers: _Numbers, rows: _Places) -> tuple[_Numbers, _Places, Vect
 
 
 def relevance(scored: Scored, scores: Vector) -> Vector:
-    """What scores of a question are worth, 0 to 1."""
+    """What scores of a question are worth, 0 to 1.
+
+    What stands out does so from three quarters of what was looked at, with three unrelated memories
+    added, so that also one of a few can.
+    """
     scale = scored.scale
     top = max(float(scored.scores.max()), 1e-6)
+    seen = scored.scores[scored.scores >= 0]
+    others = np.sort(np.append(seen, [UNRELATED] * 3))
+    rest = others[: -max(1, len(others) // 4)].max()
     exponent = scale.bias + scale.score * scores + scale.best * scored.closest + scale.share * scores / top
+    exponent = exponent + scale.apart * np.log(np.maximum(scores, LEAST) / rest) - math.log(len(seen) / 10)
     chances: Vector = (1 / (1 + np.exp(-exponent))).astype(np.float32)
     return chances
 
