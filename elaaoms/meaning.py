@@ -179,23 +179,30 @@ class Meaning:
 
     async def _fit(self) -> Fitted:
         """Ask the model about our own pairs, which also shows that it takes requests like ours."""
-        pairs = json.loads(await asyncio.to_thread(ANCHORS.read_text, "utf-8"))
-        questions, answers = ([pair[side] for pair in pairs] for side in ("question", "answer"))
-        found = np.stack([*await self._embedder.embed(questions), *await self._embedder.embed(answers)])
-        theirs = _contrast(found[: len(pairs)], found[len(pairs) :])
-        ours = _contrast(
-            *(np.stack([self._table.encode(text) for text in side]) for side in (questions, answers))
-        )
-        if theirs[0] - theirs[1] < LEAST_CONTRAST:
-            raise ServiceRejected(f"{self._embedder.model} does not tell related texts from unrelated ones")
-        slope = (ours[0] - ours[1]) / (theirs[0] - theirs[1])
-        shift = ours[1] - slope * theirs[1]
-        log.info("%s: cosines are read as %.2f c %+.2f", self._embedder.model, slope, shift)
-        return await self._vectors.fit(self._embedder.model, size=found.shape[1], slope=slope, shift=shift)
+        model = self._embedder.model
+        size, slope, shift = await fit(self._embedder, self._table)
+        log.info("%s: cosines are read as %.2f c %+.2f", model, slope, shift)
+        return await self._vectors.fit(model, size=size, slope=slope, shift=shift)
 
     def _harmless(self, text: str) -> str:
         """Older memories may hold what the policy forbids today, and so may questions: none of it leaves."""
         return redact.redact(text, self._privacy).strip() or "[removed]"
+
+
+async def fit(embedder: Embedder, table: Encoder) -> tuple[int, float, float]:
+    """How long a model's vectors are, and slope and shift that make its cosines the table's.
+
+    ServiceRejected for a model that does not tell related texts from unrelated ones.
+    """
+    pairs = json.loads(await asyncio.to_thread(ANCHORS.read_text, "utf-8"))
+    questions, answers = ([pair[side] for pair in pairs] for side in ("question", "answer"))
+    found = np.stack([*await embedder.embed(questions), *await embedder.embed(answers)])
+    theirs = _contrast(found[: len(pairs)], found[len(pairs) :])
+    ours = _contrast(*(np.stack([table.encode(text) for text in side]) for side in (questions, answers)))
+    if theirs[0] - theirs[1] < LEAST_CONTRAST:
+        raise ServiceRejected(f"{embedder.model} does not tell related texts from unrelated ones")
+    slope = (ours[0] - ours[1]) / (theirs[0] - theirs[1])
+    return found.shape[1], slope, ours[1] - slope * theirs[1]
 
 
 def _contrast(questions: Vector, answers: Vector) -> tuple[float, float]:

@@ -8,6 +8,7 @@ outranking a strong likeness in meaning; the upper bound keeps a lone match from
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -63,6 +64,7 @@ _ASKING = frozenset(
     someth everyth custom user call convers current know memori remind mention talk discuss thing stuff
     regard""".split()
 )
+_WHOM = re.compile(r"\b(?:the\s+)?callers?(?:['’]s)?\b|\bthe\s+(?:customer|user)(?:['’]s)?\b", re.IGNORECASE)
 _CATEGORY_WORDS = {
     Category.FACTUAL: "",
     Category.PREFERENCE: "preference",
@@ -105,6 +107,11 @@ def _head(size: int) -> np.dtype[np.void]:
     )  # fmt: skip
 
 
+def _meant(text: str) -> str:
+    """A text without the words that say whom all memories are about: they would make every two alike."""
+    return _WHOM.sub(" ", text) if _WHOM.sub("", text).strip(" ?.!") else text
+
+
 def day_of(memory: Memory) -> date:
     """The day a memory is about: the event's, else that on which it was last heard."""
     return memory.event_date or datetime.fromtimestamp(memory.last_heard, UTC).date()
@@ -118,7 +125,9 @@ def entry(memory: Memory, encoder: Encoder) -> bytes:
     found += [*sorted(quoted), *terms(words_of(day_of(memory), code), code)]
     found += terms(f"{memory.slot.replace(':', ' ')} {_CATEGORY_WORDS[memory.category]}", "en")
     vector = (
-        encoder.encode(memory.content) if code in encoder.languages else np.zeros(encoder.size, np.float32)
+        encoder.encode(_meant(memory.content))
+        if code in encoder.languages
+        else np.zeros(encoder.size, np.float32)
     )
     scale = float(np.abs(vector).max()) / 127
     head = np.zeros(1, _head(encoder.size))
@@ -362,7 +371,7 @@ class Index:
     def _cosine(self, question: str, code: str) -> Vector | None:
         if code not in self._encoder.languages:
             return None
-        cosine: Vector = self._matrix @ self._encoder.encode(question)
+        cosine: Vector = self._matrix @ self._encoder.encode(_meant(question))
         return cosine
 
     def _best(self, scores: Vector, limit: int) -> _Places:
@@ -388,8 +397,8 @@ def _postings(numbers: _Numbers, rows: _Places) -> tuple[_Numbers, _Places, Vect
 def relevance(scored: Scored, scores: Vector) -> Vector:
     """What scores of a question are worth, 0 to 1.
 
-    What stands out does so from three quarters of what was looked at, with three unrelated memories
-    added, so that also one of a few can.
+    What stands out does so from three quarters of what was looked at. Three unrelated memories are added
+    to that, so that one of a few can stand out as well, but does not by being the only one.
     """
     scale = scored.scale
     top = max(float(scored.scores.max()), 1e-6)
@@ -397,7 +406,7 @@ def relevance(scored: Scored, scores: Vector) -> Vector:
     others = np.sort(np.append(seen, [UNRELATED] * 3))
     rest = others[: -max(1, len(others) // 4)].max()
     exponent = scale.bias + scale.score * scores + scale.best * scored.closest + scale.share * scores / top
-    exponent = exponent + scale.apart * np.log(np.maximum(scores, LEAST) / rest) - math.log(len(seen) / 10)
+    exponent = exponent + scale.apart * np.log(np.maximum(scores, LEAST) / rest) - math.log(len(others) / 10)
     chances: Vector = (1 / (1 + np.exp(-exponent))).astype(np.float32)
     return chances
 

@@ -623,7 +623,7 @@ def _proposal(fact: Mapping[str, Any]) -> dict[str, Any]:
 
 # -- embeddings -----------------------------------------------------------------------------
 
-_CONCEPTS = ("kayak canoe paddle boat", "order parcel delivery shipment", "allerg peanut", "dog pet hound")
+_CONCEPTS = ("kayak canoe qwixel boat", "order parcel delivery shipment", "allerg peanut", "dog pet hound")
 
 
 class FakeEmbeddings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
@@ -56,10 +57,11 @@ def daemon(config: Config) -> Any:
     return started(config, given=secrets(embeddings_api_key=(KEY,)))
 
 
-async def embedded(platform: Platform, count: int) -> None:
-    """Wait until so many memories have a vector."""
+async def embedded(platform: Platform, count: int, *, numbers: int = 0) -> None:
+    """Wait until so many memories have a vector (of so many numbers, or any)."""
+    sized = f"SELECT count(*) FROM embeddings WHERE {numbers} IN (0, length(vector) / 2)"  # noqa: S608 - our number
     async with asyncio.timeout(20):
-        while platform.count("embeddings") != count:
+        while platform.sql(sized) != [(count,)]:
             assert platform.up is not None
             platform.up.services.queue.announce()
             await asyncio.sleep(0.01)
@@ -136,10 +138,10 @@ async def test_memories_are_embedded_behind_the_call_and_found_by_what_the_endpo
     async with daemon(wired) as platform:
         await platform.knows(BOAT, LEEDS)
         await embedded(platform, 2)
-        found = (await platform.search("paddle")).json
+        found = (await platform.search("qwixel")).json
         assert [entry["content"] for entry in found["memories"]] == [BOAT["content"]]
         fake.fault = 500
-        assert not (await platform.search("paddle")).json["found"]
+        assert not (await platform.search("qwixel")).json["found"]
         assert (await platform.search("red canoe")).json["found"]
         shown = (await platform.api("GET", f"/api/memories?caller=%2B{ROBIN[1:]}&q=canoe")).data
         assert shown["memories"][0]["content"] == BOAT["content"]
@@ -197,12 +199,10 @@ async def test_another_model_is_never_compared_and_everything_is_embedded_again(
     fake.size = 96
     other = evolve(wired, embeddings=evolve(wired.embeddings, model="other"))
     async with daemon(other) as platform:
-        async with asyncio.timeout(20):
-            while platform.sql("SELECT count(*) FROM embeddings WHERE length(vector) = 192") != [(2,)]:
-                await asyncio.sleep(0.01)
+        await embedded(platform, 2, numbers=96)
         models = "SELECT DISTINCT embedding_models.model FROM embeddings JOIN embedding_models ON no = embeddings.model"
         assert platform.sql(models) == [("other",)]
-        assert (await platform.search("paddle")).json["found"]
+        assert (await platform.search("qwixel")).json["found"]
     async with started(evolve(wired, embeddings=EmbeddingSettings())) as platform:
         await platform.knows({"content": "The caller has a dog."})
         assert (await platform.search("red canoe")).json["found"]
@@ -266,6 +266,35 @@ async def test_reembed_reports_how_far_it_is(wired: Config, fake: FakeEmbeddings
     assert (result.exit_code, result.stdout) == (0, "2 memories have a vector of next.\n"), result.output
     with closing(sqlite3.connect(tmp_path / "data" / "elaaoms.db")) as database:
         assert database.execute("SELECT count(*) FROM embeddings").fetchone() == (2,)
+
+
+async def test_eval_measures_the_endpoint_beside_the_table(wired: Config, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "embeddings_api_key").write_text(KEY)
+    (tmp_path / "elaaoms.toml").write_text(
+        f'[embeddings]\nprovider = "openai"\nmodel = "tiny"\nbase_url = "{wired.embeddings.base_url}"\n'
+    )
+    lines = [
+        {"caller": "a", "key": "k", "content": BOAT["content"]},
+        {"caller": "a", "query": "qwixel", "relevant": ["k"]},
+    ]
+    (tmp_path / "set.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    command = [
+        "eval",
+        "retrieval",
+        "--json",
+        "-c",
+        str(tmp_path / "elaaoms.toml"),
+        str(tmp_path / "set.jsonl"),
+    ]
+    result = await asyncio.to_thread(CliRunner().invoke, main, command)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["embedder"], report["found"], report["baselines"]["builtin"]["found"]) == (
+        "tiny",
+        1.0,
+        0.0,
+    )
 
 
 async def test_without_an_endpoint_there_is_nothing_to_embed(platform: Platform) -> None:

@@ -21,11 +21,12 @@ Vector: TypeAlias = NDArray[np.float32]
 class Scale:
     """What a score is worth: the chance that a memory answers the question, fitted on labelled questions.
 
-    `relevance = 1 / (1 + exp(-(bias + score·s + best·m + share·s/t + apart·log(s/r) - log(n/10))))` for a
-    memory's score s, the best cosine m of any memory with the question, the best score t, what the caller's
-    other memories score at most (r, see `rank`) and their number n. It rises with the score; the same score is worth
-    less beside a better one, where nothing is close in meaning, where everything else scores nearly as
-    much, and among many: each of n memories is as likely as any other to be the one, before they are read.
+    `relevance = 1 / (1 + exp(-x))`, `x = bias + score·s + best·m + share·s/t + apart·log(s/r) - log(n/10)`
+    for a memory's score s, the best cosine m of any memory with the question, the best score t, what most
+    of the caller's memories score at most (r, see `rank.relevance`) and how many there are (n). It rises
+    with the score; the same score is worth less beside a better one, where nothing is close in meaning,
+    where everything else scores nearly as much, and among many: before they are read, each of n
+    memories is as likely as any other to be the one.
     """
 
     bias: float

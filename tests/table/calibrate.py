@@ -54,11 +54,16 @@ Asked = list[tuple[retrieval.Question, retrieval.Known]]
 
 def _asked(encoder: TokenTable) -> Asked:
     found: Asked = []
-    sets = {"paraphrase": retrieval_set(), "everyday": everyday_set(), "crowd": _in_a_crowd()}
+    sets = {
+        "paraphrase": retrieval_set(),
+        "everyday": everyday_set(),
+        "crowd": _in_a_crowd(),
+        "alone": _alone(),
+    }
     for name, lines in sets.items():
         questions, known = retrieval.read(lines, encoder)
         found += [(evolve(question, group=name), known[question.caller]) for question in questions]
-        if name != "crowd":
+        if name in ("paraphrase", "everyday"):
             found += [(question, known[question.caller]) for question in _in_words(lines, known)]
     return found
 
@@ -88,6 +93,21 @@ _ASKED = (
     "do you know anything about {}",
     "the {}",
 )
+
+
+def _alone() -> list[dict[str, Any]]:
+    """Each everyday memory as the only one of a caller, who is asked everything: what the other memories
+    answer, it does not."""
+    lines = everyday_set()
+    found = []
+    for memory in (line for line in lines if "content" in line):
+        caller = memory["key"]
+        found.append({**memory, "caller": caller})
+        for line in lines:
+            if "query" in line and line["caller"] == memory["caller"]:
+                relevant = [key for key in line["relevant"] if key == memory["key"]]
+                found.append({**line, "caller": caller, "relevant": relevant})
+    return found
 
 
 def _in_words(lines: list[dict[str, Any]], known: dict[str, retrieval.Known]) -> list[retrieval.Question]:
@@ -147,7 +167,9 @@ def _fit(rows: list[Row], *, flat: bool) -> Scale:
         inputs[:, 2] = 0  # there is no cosine
     labels = np.concatenate([row.relevant for row in rows]).astype(float)
     counts = np.concatenate([np.full(len(row.relevant), row.weight) for row in rows])
-    given = np.concatenate([np.full(len(row.relevant), -math.log(len(row.relevant) / 10)) for row in rows])
+    given = np.concatenate(
+        [np.full(len(row.relevant), -math.log((len(row.relevant) + 3) / 10)) for row in rows]
+    )
     weights = np.zeros(5)
     ridge = np.array([0, 0.01, 0.01, 0.01, 0.01])
     for _ in range(50):  # Newton's steps; relevance must rise with the score
@@ -157,11 +179,12 @@ def _fit(rows: list[Row], *, flat: bool) -> Scale:
         weights -= np.linalg.solve(curve, slope)
     if min(weights[1], weights[3], weights[4]) < 0:
         raise SystemExit(f"relevance would not rise with the score: {weights}")
-    # What a crowd's own memories answer is not labelled as right, so they do not count for precision.
+    # What a crowd's own memories answer is not labelled as right: it bounds neither precision nor silence. Those
+    # who are alone are asked ten times as often about something else, which bounds the silence.
     fit = Scale(bias=weights[0], score=weights[1], best=weights[2], share=weights[3], apart=weights[4])
     for bias in np.arange(fit.bias + 4, fit.bias - 6, -0.05):  # the most that can be shown at that precision
         tried = evolve(fit, bias=float(bias))
-        shown, right, _ = _shown([row for row in rows if row.group != "crowd"], tried)
+        shown, right, _ = _shown([row for row in rows if row.group not in ("crowd", "alone")], tried)
         if right >= PRECISION * shown and _silent(rows, tried) >= SILENCE:
             return tried
     raise SystemExit("no bias makes nine of ten relevant")
@@ -169,7 +192,7 @@ def _fit(rows: list[Row], *, flat: bool) -> Scale:
 
 def _silent(rows: list[Row], scale: Scale) -> float:
     """The share of questions known to have no answer for which nothing is shown, in the worst of the groups."""
-    groups = {row.group for row in rows} - {"words"}
+    groups = {row.group for row in rows} - {"words", "crowd"}
     vain = [[row for row in rows if row.group == group and not row.relevant.any()] for group in groups]
     return min(
         (sum(_shown([row], scale)[0] == 0 for row in some) / len(some) for some in vain if some), default=1
