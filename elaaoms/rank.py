@@ -403,8 +403,9 @@ def relevance(scored: Scored, scores: Vector) -> Vector:
     scale = scored.scale
     top = max(float(scored.scores.max()), 1e-6)
     seen = scored.scores[scored.scores >= 0]
-    others = np.sort(np.append(seen, [UNRELATED] * 3))
-    rest = others[: -max(1, len(others) // 4)].max()
+    others = np.append(seen, np.full(3, UNRELATED, np.float32))
+    place = len(others) - 1 - max(1, len(others) // 4)
+    rest = np.partition(others, place)[place]
     exponent = scale.bias + scale.score * scores + scale.best * scored.closest + scale.share * scores / top
     exponent = exponent + scale.apart * np.log(np.maximum(scores, LEAST) / rest) - math.log(len(others) / 10)
     chances: Vector = (1 / (1 + np.exp(-exponent))).astype(np.float32)
