@@ -359,6 +359,40 @@ def _is_near(host: str) -> bool:
 
 
 @frozen(kw_only=True)
+class EmbeddingSettings:
+    """`[embeddings]`: who knows how near a question is to a memory."""
+
+    provider: str = _setting(
+        "builtin",
+        "What compares meaning; builtin needs no service, openai is any server with OpenAI's protocol, which "
+        "is sent every memory and every question (key: secrets/embeddings_api_key)",
+        _OneOf("builtin", "openai"),
+    )
+    model: str = _setting("", "Model to ask; empty is text-embedding-3-small, which only OpenAI has")
+    base_url: str = _setting(
+        "",
+        "Address of another server with OpenAI's protocol (Ollama, vLLM, llama.cpp), "
+        "like http://127.0.0.1:11434/v1; empty is OpenAI's own",
+        _service_url,
+        converter=_without_slash,
+    )
+    dimensions: int = _setting(
+        0,
+        "Length of the vectors, for models that can shorten them; 0 leaves it to the model",
+        _Between(0, 8192),
+    )
+    live_timeout_ms: int = _setting(
+        150,
+        "How long a search during a call waits for it, in milliseconds; then the built-in order stands",
+        _Between(10, 5000),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.provider != "builtin" and self.base_url and not self.model:
+            raise ValueError("model must name one of the models of base_url")
+
+
+@frozen(kw_only=True)
 class OpenMemorySettings:
     """`[openmemory]`: the copy that other applications can use."""
 
@@ -685,6 +719,9 @@ class Config:
     memory: MemorySettings = field(
         factory=MemorySettings, metadata={"comment": "When a memory is told, repeated or shared."}
     )
+    embeddings: EmbeddingSettings = field(
+        factory=EmbeddingSettings, metadata={"comment": "Who knows how near a question is to a memory."}
+    )
     openmemory: OpenMemorySettings = field(
         factory=OpenMemorySettings, metadata={"comment": "A copy of the memories in OpenMemory."}
     )
@@ -720,11 +757,7 @@ class Config:
 
 # Settings of later versions. A file may name them at their default, so that one file serves across an
 # upgrade. {} is a table that must be empty.
-RESERVED: Mapping[str, Any] = {
-    "embeddings.provider": "builtin",
-    "embeddings.model": "",
-    "embeddings.base_url": "",
-}
+RESERVED: Mapping[str, Any] = {}
 
 
 # -- reading and rendering ------------------------------------------------------------

@@ -40,8 +40,9 @@ from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import CHECKED_AT_START, Database, set_aside
 from elaaoms.directory import Directory, Identified
-from elaaoms.embed import Encoder
+from elaaoms.embed import Embedder, Encoder
 from elaaoms.embed.builtin import token_table
+from elaaoms.embed.vectors import EMBED, Vectors
 from elaaoms.erasure import ConversationsErased, CopyErased, Elsewhere, Eraser
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
@@ -53,10 +54,11 @@ from elaaoms.identity import Address
 from elaaoms.ingest import ERASE, REMEMBER, Ingest
 from elaaoms.jobs import Job, Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
-from elaaoms.jobs.worker import Worker
+from elaaoms.jobs.worker import Handler, Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
 from elaaoms.llm.measured import Measured
+from elaaoms.meaning import Meaning
 from elaaoms.memory import Heard, Scrubbed
 from elaaoms.memory.openmemory import Dialect, OpenMemory
 from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
@@ -232,6 +234,8 @@ async def _opened(
                 await services.extractor.close()
                 if services.replica is not None:
                     await services.replica.close()
+                if services.meaning is not None:
+                    await services.meaning.close()
 
 
 @asynccontextmanager
@@ -327,6 +331,12 @@ async def _compose(
         clock=clock,
     )
     replica = await replica_of(config, secrets, database, memories, queue, secret, clock)
+    meaning = await meaning_of(config, secrets, database, queue, clock)
+    handlers: dict[str, Handler] = dict(ingest.handlers)
+    if replica is not None:
+        handlers[REPLICATE] = replica.replicate
+    if meaning is not None:
+        handlers[EMBED] = meaning.embed
     recall = Recall(
         memories,
         shelf,
@@ -334,6 +344,7 @@ async def _compose(
         announcements,
         profiles,
         elsewhere=replica,
+        nearness=meaning,
         privacy=privacy,
         style=style,
         override_first_message=config.greeting.override_first_message,
@@ -400,7 +411,7 @@ async def _compose(
             queue,
             handlers,
             concurrency=config.worker.concurrency,
-            lanes={REPLICATE: 1},  # OpenMemory wedges on more than one write at a time
+            lanes={REPLICATE: 1, EMBED: 1},  # OpenMemory wedges on more than one write at a time
             clock=clock,
             seen=partial(_attempted, metrics),
         ),
@@ -423,6 +434,7 @@ async def _compose(
         timings=Timings(clock),
         aside=tuple(set_aside_before(config.data)),
         replica=replica,
+        meaning=meaning,
         capture=capture,
         clock=clock,
         fatal=fail,
@@ -457,6 +469,45 @@ async def replica_of(
         # never so long that the whole answer is late, which would then say that nothing can be looked up
         live_timeout_s=min(wanted.live_timeout_ms, config.server.live_timeout_ms / 2) / 1000,
         clock=clock,
+    )
+
+
+async def meaning_of(
+    config: Config,
+    secrets: Secrets,
+    database: Database,
+    queue: SQLiteJobQueue,
+    clock: Callable[[], float],
+) -> Meaning | None:
+    """The embedding endpoint with the vectors it made, if one is configured."""
+    vectors = Vectors(database, queue)
+    embedder = embedder_of(config, secrets)
+    if embedder is None:
+        await vectors.rest()
+        return None
+    await vectors.aim(embedder.model, now=clock())
+    return Meaning(
+        embedder,
+        vectors,
+        encoder(),
+        privacy=config.privacy.policy,
+        live_timeout_s=min(config.embeddings.live_timeout_ms, config.server.live_timeout_ms / 2) / 1000,
+        clock=clock,
+    )
+
+
+def embedder_of(config: Config, secrets: Secrets) -> Embedder | None:
+    """The configured embedding endpoint; None for the built-in table, which needs none."""
+    wanted = config.embeddings
+    if wanted.provider == "builtin":
+        return None
+    from elaaoms.embed import openai  # noqa: PLC0415
+
+    return openai.OpenAIEmbedder(
+        model=wanted.model or openai.MODEL,
+        api_key=secrets.get("embeddings_api_key"),
+        base_url=wanted.base_url or openai.BASE_URL,
+        dimensions=wanted.dimensions,
     )
 
 

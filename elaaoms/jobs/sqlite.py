@@ -127,19 +127,15 @@ class SQLiteJobQueue:
         return int(row["id"])
 
     def withdraw(self, transaction: Transaction, caller: str) -> int:
-        locks = {"caller": caller, "greeting": f"greeting:{caller}"}
-        transaction.execute(
-            "DELETE FROM jobs WHERE lock IN (:caller, :greeting) AND state = 'available'", locks
-        )
+        locks = _locks(caller)
+        transaction.execute("DELETE FROM jobs WHERE lock IN (?, ?, ?) AND state = 'available'", locks)
         running = transaction.execute(
-            "SELECT count(*) FROM jobs WHERE lock IN (:caller, :greeting) AND state = 'running'", locks
+            "SELECT count(*) FROM jobs WHERE lock IN (?, ?, ?) AND state = 'running'", locks
         )
         return int(running.fetchone()[0])
 
     def erase(self, transaction: Transaction, caller: str, conversations: Sequence[str]) -> int:
-        count = transaction.execute(
-            "DELETE FROM jobs WHERE lock IN (?, ?)", (caller, f"greeting:{caller}")
-        ).rowcount
+        count = transaction.execute("DELETE FROM jobs WHERE lock IN (?, ?, ?)", _locks(caller)).rowcount
         path = "json_extract(args, '$.path')"
         count += transaction.execute(
             f"DELETE FROM jobs WHERE substr({path}, 1, instr({path}, '/') - 1)"
@@ -416,3 +412,8 @@ def _error(job: Job, reason: str, now: float) -> dict[str, object]:
 
 def _errors(job: Job, reason: str, now: float) -> str:
     return json.dumps((*job.errors, _error(job, reason, now)))
+
+
+def _locks(caller: str) -> tuple[str, str, str]:
+    """Under which a caller's jobs run: calls, greetings and vectors."""
+    return caller, f"greeting:{caller}", f"embed:{caller}"

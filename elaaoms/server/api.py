@@ -20,7 +20,14 @@ from elaaoms.budget import Tally
 from elaaoms.calls import Call, Caller
 from elaaoms.config import PROVIDERS
 from elaaoms.directory import Identified
-from elaaoms.errors import NotFound, Unreadable
+from elaaoms.errors import (
+    Conflicting,
+    NotFound,
+    ProviderBlocked,
+    ServiceRejected,
+    ServiceUnavailable,
+    Unreadable,
+)
 from elaaoms.ingest import Statement
 from elaaoms.jobs import State
 from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
@@ -34,6 +41,7 @@ E = TypeVar("E", bound=StrEnum)
 
 MAX_PAGE = 100
 MAX_DAYS = 3660
+REEMBED_S = 5.0  # one request asks for vectors for so long; who wants more asks again
 _BODIES = strict.converter(forbid_extra_keys=True)
 
 
@@ -116,6 +124,7 @@ async def _ranked(
             category=category,
             today=today,
             limit=limit,
+            likeness=None if services.meaning is None else await services.meaning.likeness(owner, question),
         )
         relevance = {hit.id: hit.relevance for hit in hits}
         found = await services.memories.chosen(owner, list(relevance))
@@ -126,6 +135,25 @@ async def _ranked(
         if (agent is None or m.known_to(agent)) and category in (None, m.category)
     ]
     return await asyncio.to_thread(rank, question, past, services.shelf.encoder, today=today, limit=limit)
+
+
+@frozen
+class _Reembed:
+    all: bool = False
+
+
+async def reembed(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Make the vectors that memories lack, for some seconds; `all` drops those that are there first."""
+    meaning = services.meaning
+    if meaning is None:
+        raise Conflicting('embeddings.provider is "builtin", whose vectors are made with every memory')
+    wanted = strict.structure(_BODIES, parse_json(body or b"{}"), _Reembed)
+    try:
+        standing = await meaning.reembed(for_s=REEMBED_S, anew=wanted.all)
+    except (ServiceUnavailable, ServiceRejected, ProviderBlocked) as error:
+        raise Refused(502, str(error)) from error
+    data = {"model": standing.model, "total": standing.total, "owed": standing.owed}
+    return success(request, f"{standing.owed} left", data)
 
 
 async def show_memory(services: Services, request: web.Request, _: bytes) -> web.Response:

@@ -42,6 +42,7 @@ from elaaoms.extract import Extractor
 from elaaoms.ingest import Ingest
 from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
+from elaaoms.meaning import Meaning
 from elaaoms.memory import MemoryStore
 from elaaoms.metrics import Metrics
 from elaaoms.recall import Recall
@@ -112,6 +113,7 @@ class Services:
     timings: Timings
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     replica: Replica | None
+    meaning: Meaning | None  # None without an embedding endpoint
     capture: Capture | None  # None without a key for ElevenLabs' API
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more

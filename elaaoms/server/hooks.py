@@ -152,6 +152,9 @@ async def dependencies(services: Services) -> tuple[str, dict[str, dict[str, Any
     }
     if services.replica is not None:
         parts["openmemory"] = await _replica(services, services.replica)
+    if services.meaning is not None:
+        reason = services.meaning.trouble
+        parts["embeddings"] = {"status": "degraded", "reason": reason} if reason else {"status": "ok"}
     if services.capture is not None:
         trouble = services.capture.trouble
         parts["elevenlabs"] = (
