@@ -200,7 +200,7 @@ class Ingest:
         owner = owner_of(who.caller if who else None, event.conversation_id)
         agent = talk.agent_id if talk is not None else ""
         web = talk is not None and talk.channel == "web"
-
+        met = agent and not self._profiles.knows(agent, web=web)
         digest = self._directory.digest(event.conversation_id)
 
         def transaction(tx: Transaction) -> tuple[Accepted, Recorded]:
@@ -224,11 +224,10 @@ class Ingest:
                     job_id = self._queue.enqueue(tx, job, now=now)
                 if job_id is not None:
                     self._calls.queued(tx, archived, job_id)
-                self._introduce(
-                    tx, who, own, (talk.started_at if talk else 0) or event.event_timestamp or now
-                )
+                at = (talk.started_at if talk else 0) or event.event_timestamp or now
+                self._introduce(tx, who, own, at, talk.language if talk else "")
                 self._calls.describe(tx, archived, who.caller if who else None, now=now, job_id=job_id)
-                if agent:
+                if met:
                     self._profiles.met(tx, agent, web=web)
             accepted = Accepted(
                 conversation_id=event.conversation_id,
@@ -248,14 +247,16 @@ class Ingest:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)
-        if agent and recorded.newest:
+        if met and recorded.newest:
             self._profiles.remember(agent, web=web)
         self._queue.announce()
         return accepted
 
-    def _introduce(self, tx: Transaction, who: Identified | None, own: Sequence[str], at: float) -> None:
+    def _introduce(
+        self, tx: Transaction, who: Identified | None, own: Sequence[str], at: float, language: str
+    ) -> None:
         if who is not None:
-            self._calls.meet(tx, who.caller, who.address, now=at)
+            self._calls.meet(tx, who.caller, who.address, now=at, language=language)
         if own:
             self._calls.own_numbers_seen(tx, own)
 
@@ -408,7 +409,7 @@ class Ingest:
     def _learn(self, tx: Transaction, understood: _Understood) -> int:
         """Make a reading of a call what is known from it, and prepare the caller's next call; how much is new."""
         talk, who = understood.talk, understood.who
-        self._introduce(tx, who, self._directory.own_numbers(talk), understood.heard_at)
+        self._introduce(tx, who, self._directory.own_numbers(talk), understood.heard_at, "")
         changed = self._memories.learn(
             tx,
             understood.heard,

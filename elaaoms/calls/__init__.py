@@ -161,8 +161,10 @@ class CallStore(Protocol):
         """Note a held body; False if it was held before."""
         ...
 
-    def meet(self, transaction: Transaction, caller: str, address: Address, *, now: float) -> None:
-        """Note that this caller exists."""
+    def meet(
+        self, transaction: Transaction, caller: str, address: Address, *, now: float, language: str = ""
+    ) -> None:
+        """Note that this caller exists and was there at `now`; an empty `language` changes nothing."""
         ...
 
     def recent(self, transaction: Transaction, caller: str, *, since: float, most: int) -> int:

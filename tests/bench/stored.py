@@ -69,7 +69,7 @@ def _rows(table: str, calls: int, callers: int, step: int, now: float) -> Iterat
                 "caller": _key(index, step),
                 "address": str(_address(index, step)),
                 "language": "en",
-                "calls": CALLS_EACH,
+                "calls": 0,  # they are counted when they come
                 "first_seen": at,
                 "last_seen": at + _DAY,
             }
