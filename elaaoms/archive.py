@@ -29,6 +29,7 @@ WHOLE = 1 << 20  # bytes; a larger body is scanned before it is read whole
 PIECE = 1 << 16  # bytes read at a time
 SMALL = 1 << 15  # bytes; so little is parsed sooner than handed to a thread
 SIDE_BY_SIDE = 64  # bodies that wait for the disk at a time: it flushes many as fast as one
+FOLDERS = 512  # of the archive that are looked at without a pause
 HELD = "held"
 LEAST_FREE = 1 << 20  # bytes, also when no reserve is configured
 _SUFFIX = {TRANSCRIPTION: "transcription", AUDIO: "audio", FAILURE: "failure"}
@@ -102,6 +103,8 @@ class Archive:
     ) -> None:
         self.root = root
         self.incoming = root.parent / "incoming"
+        self.looked_at = 0  # folders, by scans
+        self.stray = False  # whether a body may be in its place whose sender did not wait for its row
         self._reserve = reserve
         self._most_bodies = most_bodies
         self._most_bytes = most_bytes
@@ -220,6 +223,7 @@ class Archive:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
+            self.stray = True
             await asyncio.wait((running,))
             raise
 
@@ -275,12 +279,22 @@ class Archive:
             _sync_directory(self.root)
         return count
 
-    def bodies(self, size: int = 256) -> Generator[list[str], None, None]:
-        """The paths of all archived bodies in slices of about `size`, for whoever looks for missing rows."""
+    def bodies(self, size: int = 256, *, since: float = 0.0) -> Generator[list[str], None, None]:
+        """The paths of archived bodies in slices of about `size`, for whoever looks for missing rows.
+
+        Folders that have not changed `since` then (unix seconds) are passed over; there is a slice for
+        every few hundred folders, even if it is empty, so that the caller can give way to others.
+        """
         found: list[str] = []
         with disk_errors(), os.scandir(self.root) as folders:
-            for folder in folders:
+            for number, folder in enumerate(folders, start=1):
+                self.looked_at += 1
+                if number % FOLDERS == 0:
+                    yield found
+                    found = []
                 if not folder.is_dir(follow_symlinks=False):
+                    continue
+                if since and folder.stat(follow_symlinks=False).st_ctime < since:
                     continue
                 with os.scandir(folder.path) as files:
                     for file in files:

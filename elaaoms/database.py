@@ -229,8 +229,12 @@ class Database:
     def _together(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]] | None:
         """The usual case: nobody raises and nobody has to be undone; None when somebody did raise."""
         self._connection.execute("BEGIN IMMEDIATE")
+        outcomes: list[tuple[Any, BaseException | None]] = []
         try:
-            outcomes = [(work.function(self._connection), None) for work in batch]
+            for work in batch:
+                outcomes.append((work.function(self._connection), None))
+                if not self._connection.in_transaction:  # it met an error after which SQLite undid everything
+                    raise sqlite3.OperationalError("a transaction went on after it was rolled back")
         except Exception as error:
             if isinstance(error, sqlite3.Error):
                 raise

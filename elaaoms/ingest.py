@@ -63,6 +63,8 @@ HOUR_S = 3600.0
 RECORD_S = 3.0  # how long a sender waits for the database once the body is safe
 MOST_WAITING = 10_000  # bodies remembered as safe but not recorded; more are found by a scan
 SCAN_PAUSE_S = 0.005  # between two slices of the archive, for everybody else
+CLOCKS_S = 172_800.0  # how far the clock may jump without a body being passed over by a scan
+SETTLED_S = 3600.0  # after so long no body is on its way to its row any more
 
 _BASE64_STEP = 1 << 16  # characters decoded at a time; a multiple of four
 
@@ -145,11 +147,17 @@ class Ingest:
         self._clock = clock
         self._waiting: dict[str, None] = {}  # paths of bodies that are safe and wait for their rows
         self._scan = False  # whether more wait than we remember
+        self._scanned = False  # whether the archive was looked through since the start, or needs no look
 
     @property
     def behind(self) -> bool:
         """Whether archived bodies wait for their rows."""
         return bool(self._waiting) or self._scan
+
+    @property
+    def recorded(self) -> bool:
+        """Whether every archived body is known to have its row."""
+        return self._scanned and not self.behind and not self._archive.stray
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Job], Any]]:
@@ -167,6 +175,9 @@ class Ingest:
             async with asyncio.timeout(RECORD_S):
                 return await self.accept(archived)
         except StorageFailed:
+            raise
+        except asyncio.CancelledError:
+            self._remember_to_record(archived.path)
             raise
         except (ElaaomsError, TimeoutError) as error:
             log.error("an archived call is not recorded yet: %s", str(error) or "the database is too slow")
@@ -288,7 +299,7 @@ class Ingest:
         if self._scan:
             self._scan = False
             try:
-                return await self.adopt()
+                return await self.adopt(since=await self.unsettled())
             except ElaaomsError:
                 self._scan = True
                 raise
@@ -298,22 +309,43 @@ class Ingest:
             self._waiting.pop(path, None)
         return len(waiting)
 
-    async def adopt(self, progress: Callable[[int, int], None] = lambda seen, found: None) -> int:
+    async def unsettled(self) -> float:
+        """From when on bodies may be without a row, with room for clocks that jump; 0 is from the beginning."""
+        return max(0.0, await self._calls.recorded_until() - CLOCKS_S)
+
+    def complete(self) -> None:
+        """Nothing is without a row: the last stop said so, and nothing came since."""
+        self._scanned = True
+
+    async def note_recorded(self) -> None:
+        """Note how far everything is recorded, so that the scan after a crash need not begin at the beginning."""
+        if self.recorded:
+            until = time.time() - SETTLED_S
+            await self._database.write(lambda tx: self._calls.note_recorded(tx, until))
+
+    async def adopt(
+        self, progress: Callable[[int, int], None] = lambda seen, found: None, *, since: float = 0.0
+    ) -> int:
         """Record bodies that were archived but never committed: after a crash, or for a fresh database.
 
         The archive is looked through in slices, in bounded memory and beside everything else; a body
         that was placed after the look began belongs to a delivery that records it itself.
         """
         begun = time.time()
-        seen = found = 0
-        with closing(self._archive.bodies()) as slices:
-            while paths := await asyncio.to_thread(next, slices, None):
-                missing = await self._calls.unrecorded(paths)
+        seen = found = failed = 0
+        with closing(self._archive.bodies(since=since)) as slices:
+            while (paths := await asyncio.to_thread(next, slices, None)) is not None:
+                missing = await self._calls.unrecorded(paths) if paths else []
                 old = [path for path in missing if self._archive.placed_at(path) < begun]
-                found += sum(await asyncio.gather(*map(self._adopt, old)))
+                adopted = sum(await asyncio.gather(*map(self._adopt, old)))
+                found += adopted
+                failed += len(old) - adopted
                 seen += len(paths)
                 progress(seen, found)
                 await asyncio.sleep(SCAN_PAUSE_S)
+        if not failed:  # what could not be read is looked for again at the next start
+            self._scanned = True
+            await self._database.write(lambda tx: self._calls.note_recorded(tx, begun))
         return found
 
     async def _adopt(self, path: str) -> bool:

@@ -257,6 +257,14 @@ class CallStore(Protocol):
         """Those of the archived bodies that have no row."""
         ...
 
+    async def recorded_until(self) -> float:
+        """Everything that was archived before this moment has its row; 0 if nobody knows."""
+        ...
+
+    def note_recorded(self, transaction: Transaction, until: float) -> None:
+        """Note that everything that was archived before this moment has its row."""
+        ...
+
     async def held(self, *, limit: int = 50) -> list[Held]:
         """Held bodies, newest first."""
         ...

@@ -309,6 +309,17 @@ class SQLiteCallStore:
         )
         return [row["path"] for row in rows]
 
+    async def recorded_until(self) -> float:
+        rows = await self._database.fetch("SELECT value FROM settings WHERE name = 'recorded_until'")
+        return float(rows[0]["value"]) if rows else 0.0
+
+    def note_recorded(self, transaction: Transaction, until: float) -> None:
+        transaction.execute(
+            "INSERT INTO settings (name, value) VALUES ('recorded_until', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (repr(until),),
+        )
+
     async def held(self, *, limit: int = 50) -> list[Held]:
         rows = await self._database.fetch("SELECT * FROM held ORDER BY received_at DESC LIMIT ?", (limit,))
         return [Held(**dict(row)) for row in rows]

@@ -7,6 +7,7 @@ CREATE TABLE tallies (
 INSERT INTO tallies SELECT 'calls', count(*) FROM calls;
 INSERT INTO tallies SELECT 'callers', count(*) FROM callers;
 INSERT INTO tallies SELECT 'held', count(*) FROM held;
+INSERT INTO tallies SELECT 'events', count(*) FROM events;
 INSERT INTO tallies
     SELECT 'jobs ' || value, (SELECT count(*) FROM jobs WHERE state = value)
     FROM json_each('["available", "running", "completed", "failed", "cancelled"]');
@@ -35,6 +36,10 @@ CREATE TRIGGER held_counted_in AFTER INSERT ON held
 BEGIN UPDATE tallies SET count = count + 1 WHERE name = 'held'; END;
 CREATE TRIGGER held_counted_out AFTER DELETE ON held
 BEGIN UPDATE tallies SET count = count - 1 WHERE name = 'held'; END;
+CREATE TRIGGER events_counted_in AFTER INSERT ON events
+BEGIN UPDATE tallies SET count = count + 1 WHERE name = 'events'; END;
+CREATE TRIGGER events_counted_out AFTER DELETE ON events
+BEGIN UPDATE tallies SET count = count - 1 WHERE name = 'events'; END;
 CREATE TRIGGER jobs_counted_in AFTER INSERT ON jobs
 BEGIN UPDATE tallies SET count = count + 1 WHERE name = 'jobs ' || new.state; END;
 CREATE TRIGGER jobs_counted_over AFTER UPDATE OF state ON jobs WHEN old.state <> new.state
