@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Any
@@ -334,7 +334,7 @@ class Ingest:
         begun = time.time()
         seen = found = failed = 0
         with closing(self._archive.bodies(since=since)) as slices:
-            while (paths := await asyncio.to_thread(next, slices, None)) is not None:
+            while (paths := await _looked(slices)) is not None:
                 missing = await self._calls.unrecorded(paths) if paths else []
                 old = [path for path in missing if self._archive.placed_at(path) < begun]
                 adopted = sum(await asyncio.gather(*map(self._adopt, old)))
@@ -785,6 +785,16 @@ class _Base64:
             self._begun = True
         if audio:
             self._write(audio)
+
+
+async def _looked(slices: Iterator[list[str]]) -> list[str] | None:
+    """The next slice; who is cancelled waits for the thread, because an iterator at work cannot be closed."""
+    looking = asyncio.ensure_future(asyncio.to_thread(next, slices, None))
+    try:
+        return await asyncio.shield(looking)
+    except asyncio.CancelledError:
+        await asyncio.wait((looking,))
+        raise
 
 
 def _erased(event: Event) -> Accepted:
