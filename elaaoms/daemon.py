@@ -32,7 +32,7 @@ from attrs import evolve, frozen
 from elaaoms import __version__, dashboard, elevenlabs, supervisor
 from elaaoms.alerts import Alerts, Condition, Hours, above, below, named, silent
 from elaaoms.announcements import Announcements
-from elaaoms.archive import Archive, disk_errors
+from elaaoms.archive import Archive, disk_errors, write_whole
 from elaaoms.audit import Accesses, SQLiteAuditTrail
 from elaaoms.backfill import Backfill, Capture, Local
 from elaaoms.budget import Budget, Meter
@@ -100,6 +100,7 @@ HOUR_S = 3600.0
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
 SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
+STOPPED = "elaaoms.stopped"  # the note beside the database that everything is recorded
 DISK_FAILED = 74  # sysexits(3)
 
 log = logging.getLogger("elaaoms.daemon")
@@ -136,6 +137,8 @@ async def running(
         await services.queue.rescue(now=clock())
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
+            if await _stopped_well(config.data, services.database):
+                services.ingest.complete()
             meanwhile = [group.create_task(_adopt(services), name="adopt")]
             await asyncio.wait(meanwhile, timeout=ADOPT_S)
             group.create_task(_work(services, stop), name="worker")
@@ -165,6 +168,8 @@ async def running(
             await services.accesses.keep()
         except ElaaomsError as error:
             log.warning("the last accesses are not in the audit trail: %s", error)
+        if services.ingest.recorded and not fatal.done():
+            await _stopping_well(config.data, services.database)
 
 
 @asynccontextmanager
@@ -622,7 +627,8 @@ async def _work(services: Services, stop: asyncio.Event) -> None:
 async def _adopt(services: Services) -> None:
     """Record what a crash left without a row, and look through a database that was too large at the start."""
     try:
-        if adopted := await services.ingest.adopt():
+        ingest = services.ingest
+        if not ingest.recorded and (adopted := await ingest.adopt(since=await ingest.unsettled())):
             log.warning("%d archived bodies had no row; they are recorded now", adopted)
         if services.database.path.stat().st_size > CHECKED_AT_START:
             await services.database.check()
@@ -653,6 +659,7 @@ async def _tidy(services: Services) -> None:
                 kept = loop.time()
                 await services.accesses.keep()
             if loop.time() - pruned >= PRUNE_EVERY_S:
+                await services.ingest.note_recorded()
                 keep = services.config.worker.keep_days * DAY_S
                 await services.queue.prune(finished_before=services.clock() - keep)
                 pruned = loop.time()
@@ -1029,6 +1036,42 @@ async def note_program(database: Database) -> None:
     if [row["value"] for row in rows] != [__version__]:
         note = "INSERT OR REPLACE INTO settings (name, value) VALUES ('program', ?)"
         await database.write(lambda tx: tx.execute(note, (__version__,)).rowcount)
+
+
+async def _stopping_well(data: Path, database: Database) -> None:
+    """Note that every archived body has its row, in the database and beside it.
+
+    Two notes that agree mean that neither is a copy of another day's (a backup that was put back), and what
+    stands beside the token that nobody has taken rows away or put bodies into the archive since.
+    """
+    token = random.token_hex(16)
+    sql = "INSERT INTO settings (name, value) VALUES ('stopped', ?)"
+    try:
+        await database.write(lambda tx: tx.execute(sql, (token,)).rowcount)
+        await asyncio.to_thread(write_whole, data / STOPPED, await _note(data, database, token))
+    except ElaaomsError as error:  # the next start looks through the archive
+        log.warning("the end cannot be noted: %s", error)
+
+
+async def _stopped_well(data: Path, database: Database) -> bool:
+    """Whether every archived body had its row when we stopped; from now on nobody knows that."""
+    rows = await database.fetch("SELECT value FROM settings WHERE name = 'stopped'")
+    if not rows:
+        return False
+    noted = await asyncio.to_thread(_noted, data / STOPPED)
+    agree = noted == await _note(data, database, rows[0]["value"])
+    await database.write(lambda tx: tx.execute("DELETE FROM settings WHERE name = 'stopped'").rowcount)
+    return agree
+
+
+async def _note(data: Path, database: Database, token: str) -> str:
+    rows = await database.fetch("SELECT total(count) AS n FROM tallies WHERE name IN ('events', 'held')")
+    changed = (await asyncio.to_thread((data / "payloads").stat)).st_ctime_ns
+    return f"{token} {rows[0]['n']:.0f} {changed}"
+
+
+def _noted(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -242,6 +242,28 @@ class Database:
 
     def _attempt(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]]:
         # What SQLite refuses ends the attempt: it may have rolled everything back by itself.
+        outcomes = self._together(batch)
+        return self._side_by_side(batch) if outcomes is None else outcomes
+
+    def _together(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]] | None:
+        """The usual case: nobody raises and nobody has to be undone; None when somebody did raise."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        outcomes: list[tuple[Any, BaseException | None]] = []
+        try:
+            for work in batch:
+                outcomes.append((work.function(self._connection), None))
+                if not self._connection.in_transaction:  # it met an error after which SQLite undid everything
+                    raise sqlite3.OperationalError("a transaction went on after it was rolled back")
+        except Exception as error:
+            if isinstance(error, sqlite3.Error):
+                raise
+            self._connection.execute("ROLLBACK")
+            return [(None, error)] if len(batch) == 1 else None
+        self._connection.execute("COMMIT")
+        return outcomes
+
+    def _side_by_side(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]]:
+        """The same with a savepoint for each, so that one who raises is undone alone."""
         outcomes: list[tuple[Any, BaseException | None]] = []
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")

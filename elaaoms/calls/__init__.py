@@ -192,8 +192,10 @@ class CallStore(Protocol):
         """Note a held body; False if it was held before."""
         ...
 
-    def meet(self, transaction: Transaction, caller: str, address: Address, *, now: float) -> None:
-        """Note that this caller exists."""
+    def meet(
+        self, transaction: Transaction, caller: str, address: Address, *, now: float, language: str = ""
+    ) -> None:
+        """Note that this caller exists and was there at `now`; an empty `language` changes nothing."""
         ...
 
     def recent(self, transaction: Transaction, caller: str, *, since: float, most: int) -> int:
@@ -325,6 +327,14 @@ class CallStore(Protocol):
 
     async def unrecorded(self, paths: Sequence[str]) -> list[str]:
         """Those of the archived bodies that have no row."""
+        ...
+
+    async def recorded_until(self) -> float:
+        """Everything that was archived before this moment has its row; 0 if nobody knows."""
+        ...
+
+    def note_recorded(self, transaction: Transaction, until: float) -> None:
+        """Note that everything that was archived before this moment has its row."""
         ...
 
     async def held(self, *, limit: int = 50) -> list[Held]:

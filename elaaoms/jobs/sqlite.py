@@ -284,8 +284,8 @@ class SQLiteJobQueue:
         return [_job(row) for row in rows]
 
     async def counts(self) -> Mapping[str, int]:
-        rows = await self._database.fetch("SELECT state, count(*) AS n FROM jobs GROUP BY state")
-        return {state.value: 0 for state in State} | {row["state"]: row["n"] for row in rows}
+        rows = await self._database.fetch("SELECT name, count FROM tallies WHERE name LIKE 'jobs %'")
+        return {row["name"].removeprefix("jobs "): row["count"] for row in rows}
 
     async def depths(self) -> Mapping[tuple[str, str], int]:
         rows = await self._database.fetch(

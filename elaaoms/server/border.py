@@ -216,10 +216,14 @@ async def pieces(services: Services, request: web.Request, limit: int) -> AsyncI
         raise _too_large(limit)
     size = 0
     deadline = asyncio.get_running_loop().time() + services.config.server.body_timeout_s
-    while True:
+    content = request.content
+    while not content.at_eof() or content.exception() is not None:
         try:
-            async with asyncio.timeout_at(deadline):
-                chunk = await request.content.read(1 << 16)
+            if content.is_eof():  # all of it is here: nothing to wait for
+                chunk = content.read_nowait(1 << 16)
+            else:
+                async with asyncio.timeout_at(deadline):
+                    chunk = await content.read(1 << 16)
         except TimeoutError as error:
             raise Refused(408, "the body did not arrive in time", headers={"Connection": "close"}) from error
         except (ClientPayloadError, web.RequestPayloadError, ConnectionError) as error:
