@@ -212,6 +212,8 @@ async def test_a_form_of_another_site_changes_nothing(visitor: Visitor) -> None:
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
         answer = await visitor.post("/jobs/retry-failed", {"proof": proof}, **headers)
         assert answer.status == 403, headers
+    proxied = {"Origin": "https://desk.example.com", "Sec-Fetch-Site": "same-origin"}  # the proxy's name
+    assert (await visitor.post("/jobs/retry-failed", {"proof": proof}, **proxied)).status == 303
 
 
 async def test_a_login_form_of_another_visitor_is_refused(platform: Platform) -> None:
