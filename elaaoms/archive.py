@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import itertools
 import os
 import shutil
-import uuid
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from weakref import WeakValueDictionary
@@ -24,6 +27,8 @@ T = TypeVar("T")
 
 WHOLE = 1 << 20  # bytes; a larger body is scanned before it is read whole
 PIECE = 1 << 16  # bytes read at a time
+SMALL = 1 << 15  # bytes; so little is parsed sooner than handed to a thread
+SIDE_BY_SIDE = 64  # bodies that wait for the disk at a time: it flushes many as fast as one
 HELD = "held"
 LEAST_FREE = 1 << 20  # bytes, also when no reserve is configured
 _SUFFIX = {TRANSCRIPTION: "transcription", AUDIO: "audio", FAILURE: "failure"}
@@ -50,12 +55,15 @@ class Incoming:
         self.path = path
         self.size = 0
         self.expected = expected
+        self.moved = False  # to its place; it is no longer ours to remove
+        self.head = b""  # the whole body if it came in one small piece
         self._descriptor = descriptor
         self._digest = hashlib.sha256()
 
     def write(self, chunk: bytes) -> None:
         """Append a piece; StorageUnavailable when the disk is full."""
         self._digest.update(chunk)
+        self.head = chunk if not self.size and len(chunk) <= SMALL else b""
         self.size += len(chunk)
         with disk_errors():
             view = memoryview(chunk)
@@ -77,7 +85,8 @@ class Incoming:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-            self.path.unlink(missing_ok=True)
+            if not self.moved:
+                self.path.unlink(missing_ok=True)
 
 
 class Archive:
@@ -97,6 +106,9 @@ class Archive:
         self._most_bytes = most_bytes
         self._arriving: set[Incoming] = set()
         self._places: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._threads = ThreadPoolExecutor(SIDE_BY_SIDE, "archive")
+        self._numbers = itertools.count()
+        self._sync_root = _Shared(partial(_sync_directory, root))
 
     def prepare(self) -> None:
         """Make the folders and remove what a crash left half-written."""
@@ -140,7 +152,7 @@ class Archive:
         arriving = sum(max(body.expected, body.size) for body in self._arriving)
         if len(self._arriving) >= self._most_bodies or arriving + expected > self._most_bytes:
             raise StorageUnavailable("too many calls arrive at once", retry_after=5.0)
-        path = self.incoming / f"{uuid.uuid4().hex}.part"
+        path = self.incoming / f"{next(self._numbers)}.part"  # `prepare` left none
         with disk_errors():
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
             incoming = Incoming(path, os.open(path, flags, 0o600), expected)
@@ -162,17 +174,20 @@ class Archive:
 
         `check(event, size)` may raise to refuse the body before it is flushed.
         """
-        event, reason = await asyncio.to_thread(read_event, incoming.path, incoming.size)
+        if incoming.head:
+            event, reason = understood(incoming.head)
+        else:
+            event, reason = await asyncio.to_thread(read_event, incoming.path, incoming.size)
         if event is not None:
             check(event, incoming.size)
         name = event.conversation_id if event is not None else incoming.sha256
         lock = self._places.setdefault(name, asyncio.Lock())
         async with lock:
-            path = await _undisturbed(self._place, incoming, event)
+            path = await self._undisturbed(self._place, incoming, event)
         return Archived(
             sha256=incoming.sha256,
             size=incoming.size,
-            path=str(path.relative_to(self.root)),
+            path=f"{path.parent.name}/{path.name}",
             event=event,
             reason=reason,
         )
@@ -181,9 +196,9 @@ class Archive:
         incoming.flush()
         with disk_errors():
             for path in self._names(incoming.sha256, event):
-                if not path.exists():
-                    path.parent.mkdir(mode=0o700, exist_ok=True)
+                if _make_folder(path.parent) or not path.exists():
                     os.rename(incoming.path, path)
+                    incoming.moved = True
                 elif _sha256(path) != incoming.sha256:
                     continue
                 self._sync(path)
@@ -193,7 +208,17 @@ class Archive:
     def _sync(self, path: Path) -> None:
         """Make a name durable, also one that was found: who gave it may have died before this."""
         _sync_directory(path.parent)
-        _sync_directory(self.root)
+        self._sync_root()
+
+    async def _undisturbed(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function` in a thread; a cancelled caller leaves only when it is through with the files."""
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait((running,))
+            raise
 
     def _names(self, sha256: str, event: Event | None) -> tuple[Path, ...]:
         if event is None:
@@ -292,19 +317,43 @@ def read_event(path: Path, size: int) -> tuple[Event | None, str]:
                 return event, ""
         with disk_errors():
             body = path.read_bytes()
+    except Unreadable as error:
+        return None, str(error)[:500]
+    return understood(body)
+
+
+def understood(body: bytes) -> tuple[Event | None, str]:
+    """The event in a body that is held whole, or None and the reason."""
+    try:
         return parse_event(body), ""
     except Unreadable as error:
         return None, str(error)[:500]
 
 
-async def _undisturbed(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `function` in a thread; a cancelled caller leaves only when it is through with the files."""
-    running = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait((running,))
-        raise
+class _Shared:
+    """Something slow that serves everybody who asked before it began, and runs once at a time.
+
+    What fails is tried again by who comes next; the caller who met the failure has heard of it.
+    """
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._counting = threading.Lock()
+        self._running = threading.Lock()
+        self._asked = 0
+        self._served = 0
+
+    def __call__(self) -> None:
+        with self._counting:
+            self._asked += 1
+            ticket = self._asked
+        with self._running:
+            if self._served >= ticket:
+                return
+            with self._counting:
+                asked = self._asked
+            self._function()
+            self._served = asked
 
 
 @contextmanager
@@ -318,9 +367,39 @@ def disk_errors() -> Iterator[None]:
         raise StorageUnavailable(f"the disk cannot take it ({os.strerror(error.errno or 0)})") from error
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file for its owner alone; it is there whole or not at all, also after a power cut.
+
+    A file that is replaced keeps its owner: root may write what the service must read.
+    """
+    with disk_errors():
+        before = path.stat() if path.exists() else None
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.part")
+        flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        with os.fdopen(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            if before is not None and before.st_uid != os.getuid():
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+        _sync_directory(path.parent)
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_folder(path: Path) -> bool:
+    """Make a folder; False if there is one already."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _sync_directory(path: Path) -> None:

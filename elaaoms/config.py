@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
-from attrs import Attribute, evolve, field, fields, frozen, has
+from attrs import Attribute, asdict, evolve, field, fields, frozen, has
 from cattrs import BaseValidationError, Converter
 
 from elaaoms import redact, strict
@@ -194,6 +195,11 @@ class Server:
         _Between(10, 30_000),
     )
 
+    @property
+    def admin_is_local(self) -> bool:
+        """Whether only this machine reaches the admin listener."""
+        return _is_loopback(self.admin_host)
+
     def __attrs_post_init__(self) -> None:
         hosts = {self.host, self.admin_host}
         if self.port == self.admin_port != 0 and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):  # noqa: S104
@@ -326,12 +332,61 @@ class MemorySettings:
     )
 
 
+def _service_url(_: Any, attribute: Attribute[Any], value: str) -> None:
+    """An address of one's own network may do without TLS, the key travels there; any other may not."""
+    if not value:
+        return
+    try:
+        url = urlsplit(value)
+        host, _port = url.hostname or "", url.port
+    except ValueError:
+        raise ValueError(f"{attribute.name} is not an address") from None
+    if _CONTROL.search(value) or " " in value or not host or url.scheme not in {"http", "https"}:
+        raise ValueError(f"{attribute.name} must be like http://127.0.0.1:8080")
+    if url.username is not None or "?" in value or "#" in value or "%" in value:
+        raise ValueError(f"{attribute.name} must have no user, query or fragment")
+    if url.scheme == "http" and not _is_near(host):
+        raise ValueError(
+            f"{attribute.name} must begin with https:// (http:// is for loopback and private networks only)"
+        )
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".internal", ".local", ".lan"))
+
+
+@frozen(kw_only=True)
+class OpenMemorySettings:
+    """`[openmemory]`: the copy that other applications can use."""
+
+    url: str = _setting(
+        "",
+        "Address of an OpenMemory server, like http://127.0.0.1:8080; empty delivers to none",
+        _service_url,
+        converter=_without_slash,
+    )
+    store: str = _setting(
+        "all",
+        "Which memories go there: all, shared (what every agent may know), or none (it is only searched)",
+        _OneOf("all", "shared", "none"),
+    )
+    live_timeout_ms: int = _setting(
+        300, "How long a search during a call waits for it, in milliseconds", _Between(10, 5000)
+    )
+
+
 @frozen(kw_only=True)
 class Greeting:
     """`[greeting]`: what the agent says first."""
 
     override_first_message: bool = _setting(
         False, "Whether ElevenLabs is told to say the greeting (the agent must allow that override)"
+    )
+    override_language: bool = _setting(
+        False, "Whether ElevenLabs is told the caller's language (the agent must allow that override)"
     )
     expires_days: int = _setting(90, "How long a prepared greeting is used, in days", _Between(1, 3650))
     writer: Literal["template", "model"] = _setting(
@@ -344,6 +399,45 @@ class Greeting:
         "Hello! How can I help you today?",
         "Greeting for a caller without memories; 1 to 220 characters, no {{ or }}",
         _sentence,
+    )
+
+
+@frozen(kw_only=True)
+class ElevenLabsSettings:
+    """`[elevenlabs]`: the platform's API, which is asked when `elevenlabs_api_key` is given."""
+
+    api_url: str = _setting(
+        "https://api.elevenlabs.io",
+        "Address of the API; with data residency like https://api.eu.residency.elevenlabs.io",
+        _public_url,
+        converter=_without_slash,
+    )
+    agent_profile_ttl_hours: int = _setting(
+        24, "How long the name, company and language of an agent are used, in hours", _Between(1, 8760)
+    )
+    reconcile_minutes: int = _setting(
+        60,
+        "How often ElevenLabs is asked for finished calls that never arrived, in minutes; 0 is never",
+        _Between(0, 1440),
+    )
+    agents: tuple[str, ...] = _setting(
+        (), 'Agents whose missed calls are fetched, like ["agent_…"]; [] is every agent of the workspace'
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.api_url:
+            raise ValueError("api_url is empty; leave the line out for ElevenLabs' own")
+
+
+@frozen(kw_only=True)
+class Security:
+    """`[security]`: whose word is taken."""
+
+    unannounced: str = _setting(
+        "deny",
+        "Lookups by phone number in a call that client-data did not announce, on agents that are reachable "
+        "from the web, where a visitor may claim any number",
+        _OneOf("deny", "allow"),
     )
 
 
@@ -391,10 +485,23 @@ class Privacy:
         "it is no longer byte for byte what was received then, and recordings stay as they are",
     )
 
+    erase_at_elevenlabs: bool = _setting(
+        False,
+        "Whether erasing a caller deletes the conversations at ElevenLabs too; needs a key for its API",
+    )
+    honour_spoken_requests: bool = _setting(
+        False,
+        "Whether a caller who asks in a call to be forgotten is erased at once; else the request is listed",
+    )
+
     @property
     def policy(self) -> redact.Policy:
         """What the redactor goes by."""
-        kinds = {setting.name for setting in fields(Privacy)} - {"redact_payloads"}
+        kinds = {setting.name for setting in fields(Privacy)} - {
+            "redact_payloads",
+            "erase_at_elevenlabs",
+            "honour_spoken_requests",
+        }
         return redact.Policy(**{name: getattr(self, name) for name in kinds})
 
 
@@ -426,14 +533,123 @@ class Limits:
         "0 is no limit",
         _Between(0, 1_000_000),
     )
+    caller_per_minute: int = _setting(
+        6000,
+        "Requests of one caller in a minute while on the phone (client-data and search-memory); what is above gets "
+        "a stranger's answer or 429; 0 is no limit",
+        _Between(0, 1_000_000),
+    )
+    agent_per_minute: int = _setting(
+        60_000, "The same for all calls of one agent together", _Between(0, 10_000_000)
+    )
+
+
+def _alerts_url(instance: Any, attribute: Attribute[Any], value: str) -> None:
+    _public_url(
+        instance, attribute, value.partition("?")[0]
+    )  # Slack and others put their secret into the path
+    if _CONTROL.search(value) or " " in value or "#" in value:
+        raise ValueError(f"{attribute.name} is not an address")
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _days(_: Any, attribute: Attribute[Any], value: Sequence[str]) -> None:
+    if unknown := sorted(set(value) - set(_DAYS)):
+        raise ValueError(f"{attribute.name} names {unknown[0]!r}; known are {', '.join(_DAYS)}")
+
+
+def _span(_: Any, attribute: Attribute[Any], value: str) -> None:
+    match = re.fullmatch(r"(\d\d):(\d\d)-(\d\d):(\d\d)", value, re.ASCII)
+    start, end = (int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])) if match else (0, 0)
+    if not match or int(match[2]) > 59 or int(match[4]) > 59 or not start < end <= 1440:
+        raise ValueError(f"{attribute.name} must be like 09:00-17:00, within one day, not {value!r}")
+
+
+def _zone(_: Any, attribute: Attribute[Any], value: str) -> None:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError(f"{attribute.name} must be like Europe/London, not {value!r}") from None
+
+
+@frozen(kw_only=True)
+class AlertSettings:
+    """`[alerts]`: when the operator is told."""
+
+    webhook_url: str = _setting(
+        "",
+        "Where alerts are posted, a Slack webhook for example; empty is nowhere. They are signed (X-Elaaoms-Signature) "
+        "with the secret alerts_secret, or the first webhook_secret",
+        _alerts_url,
+    )
+    quiet_minutes: int = _setting(
+        60, "How long the same trouble is not told again, in minutes", _Between(1, 10_080)
+    )
+    failed_calls: int = _setting(
+        3,
+        "How many calls that could not be read within an hour are too many; 0 is never",
+        _Between(0, 100_000),
+    )
+    disk_free_mb: int = _setting(
+        1024, "Free space that is too little, in MiB; 0 is never", _Between(0, 1_048_576)
+    )
+    silent_minutes: int = _setting(
+        0, "How long no call may arrive in business hours, in minutes; 0 is never", _Between(0, 1440)
+    )
+    business_days: tuple[str, ...] = _setting(
+        ("mon", "tue", "wed", "thu", "fri"), "Days on which calls are expected", _days
+    )
+    business_hours: str = _setting("09:00-17:00", "Hours in which calls are expected", _span)
+    timezone: str = _setting("UTC", "Time zone of the business hours, like Europe/London", _zone)
+
+    @property
+    def minutes(self) -> tuple[int, int]:
+        """When the business hours begin and end, as minutes of the day."""
+        first, second = (time.split(":") for time in self.business_hours.split("-"))
+        return int(first[0]) * 60 + int(first[1]), int(second[0]) * 60 + int(second[1])
+
+    @property
+    def weekdays(self) -> frozenset[int]:
+        """The business days; 0 is Monday."""
+        return frozenset(map(_DAYS.index, self.business_days))
+
+
+_LEVEL = _OneOf("debug", "info", "warning", "error")
+_OWN_LEVEL = _OneOf("", "debug", "info", "warning", "error")
+
+
+@frozen(kw_only=True)
+class Levels:
+    """`[logging.levels]`: parts of the program with a level of their own."""
+
+    webhooks: str = _setting("", "One line for each request, and what was refused", _OWN_LEVEL)
+    jobs: str = _setting("", "One line for each job, and what calls taught", _OWN_LEVEL)
+    llm: str = _setting("", "Language models", _OWN_LEVEL)
+    openmemory: str = _setting("", "The copy in OpenMemory", _OWN_LEVEL)
+    errors: str = _setting("warning", "Least level of the file errors.log", _LEVEL)
 
 
 @frozen(kw_only=True)
 class Logging:
-    """`[logging]`: what is written to stderr."""
+    """`[logging]`: what is written to stderr, and to files."""
 
-    level: str = _setting("info", "Least level that is written", _OneOf("debug", "info", "warning", "error"))
+    level: str = _setting("info", "Least level that is written", _LEVEL)
     format: str = _setting("auto", "How lines look; auto suits where they go", _OneOf("auto", "text", "json"))
+    file: bool = _setting(
+        False, "Whether lines are also written as JSON to logs/elaaoms.log and logs/errors.log in data_dir"
+    )
+    file_mb: int = _setting(10, "Largest log file, in MiB; then it begins anew", _Between(1, 10_240))
+    files: int = _setting(5, "Older log files that are kept", _Between(1, 1000))
+    levels: Levels = field(
+        factory=Levels, metadata={"comment": 'Levels of parts of the program; "" is that of [logging].'}
+    )
+
+    @property
+    def areas(self) -> Mapping[str, str]:
+        """The areas with a level of their own."""
+        return {name: level for name, level in asdict(self.levels).items() if level and name != "errors"}
 
 
 @frozen(kw_only=True)
@@ -452,8 +668,15 @@ class Config:
     memory: MemorySettings = field(
         factory=MemorySettings, metadata={"comment": "When a memory is told, repeated or shared."}
     )
+    openmemory: OpenMemorySettings = field(
+        factory=OpenMemorySettings, metadata={"comment": "A copy of the memories in OpenMemory."}
+    )
     greeting: Greeting = field(factory=Greeting, metadata={"comment": "What the agent says first."})
+    elevenlabs: ElevenLabsSettings = field(
+        factory=ElevenLabsSettings, metadata={"comment": "The platform's API, asked when there is a key."}
+    )
     worker: Worker = field(factory=Worker, metadata={"comment": "The jobs after a call."})
+    security: Security = field(factory=Security, metadata={"comment": "Whose word is taken."})
     privacy: Privacy = field(
         factory=Privacy,
         metadata={"comment": "Secrets in calls; the archived payload stays as it was received."},
@@ -461,6 +684,9 @@ class Config:
     storage: Storage = field(factory=Storage, metadata={"comment": "The disk."})
     limits: Limits = field(
         factory=Limits, metadata={"comment": "How much at once; what is above is asked to come again."}
+    )
+    alerts: AlertSettings = field(
+        factory=AlertSettings, metadata={"comment": "What the operator is told by a webhook of their own."}
     )
     logging: Logging = field(factory=Logging, metadata={"comment": "What is written to stderr."})
     folder: Path = field(factory=Path, eq=False)
@@ -481,14 +707,6 @@ RESERVED: Mapping[str, Any] = {
     "embeddings.provider": "builtin",
     "embeddings.model": "",
     "embeddings.base_url": "",
-    "openmemory.url": "",
-    "openmemory.store": "all",
-    "openmemory.live_timeout_ms": 300,
-    "elevenlabs.api_url": "https://api.elevenlabs.io",
-    "elevenlabs.agent_profile_ttl_hours": 24,
-    "elevenlabs.reconcile_minutes": 60,
-    "security": {},
-    "alerts": {},
 }
 
 
@@ -638,6 +856,7 @@ NAMES = (
     "openmemory_api_key",
     "embeddings_api_key",
     "ngrok_authtoken",
+    "alerts_secret",
 )
 MADE_BY_INIT = ("webhook_secret", "tool_token", "admin_token")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import gc
+import hashlib
 import json
 import logging
 import os
@@ -22,19 +24,25 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn, cast
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from attrs import evolve, frozen
 
-from elaaoms import dashboard
+from elaaoms import dashboard, elevenlabs, supervisor
+from elaaoms.alerts import Alerts, Condition, Hours, above, below, named, silent
+from elaaoms.announcements import Announcements
 from elaaoms.archive import Archive, disk_errors
-from elaaoms.audit import SQLiteAuditTrail
+from elaaoms.audit import Accesses, SQLiteAuditTrail
+from elaaoms.backfill import Backfill, Capture, Local
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import CHECKED_AT_START, Database, set_aside
 from elaaoms.directory import Directory, Identified
-from elaaoms.erasure import Eraser
+from elaaoms.embed import Encoder
+from elaaoms.embed.builtin import token_table
+from elaaoms.erasure import ConversationsErased, CopyErased, Elsewhere, Eraser
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
@@ -42,30 +50,50 @@ from elaaoms.extract.model import Model
 from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style
 from elaaoms.identity import Address
-from elaaoms.ingest import Ingest
-from elaaoms.jobs import Schedule
+from elaaoms.ingest import ERASE, REMEMBER, Ingest
+from elaaoms.jobs import Job, Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
+from elaaoms.llm.measured import Measured
 from elaaoms.memory import Heard, Scrubbed
+from elaaoms.memory.openmemory import Dialect, OpenMemory
 from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
+from elaaoms.metrics import Metrics
+from elaaoms.profiles import AgentProfiles
+from elaaoms.rank import entry
 from elaaoms.recall import Recall
 from elaaoms.reconcile import Policy
+from elaaoms.replica import REPLICATE, Replica
+from elaaoms.replica.mirror import Mirror
+from elaaoms.replica.outbox import Outbox
+from elaaoms.same import by_meaning
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
 from elaaoms.server.connections import Listener, most_connections
+from elaaoms.server.rates import Rates
 from elaaoms.server.timings import Timings
+from elaaoms.shelf import Shelf
 
 SECRETS = ("webhook_secret", "tool_token", "admin_token")  # serve does not start without them
 SHUTDOWN_S = 10.0  # for requests in flight; with the worker's 20 s it stays below TimeoutStopSec=45
 CUT_OFF_S = 1.0  # for requests that did not end by then
 KEEP_ALIVE_S = 30.0
+BACKLOG = 1024  # connections that wait to be accepted
+STATUS_EVERY_S = 15.0
+WORKER_TURNS_S = 90.0  # the worker looks at its queue once a minute at the latest
 ADOPT_S = 1.0  # how long a start looks for bodies without a row before it serves; then it looks meanwhile
 CATCH_UP_S = 2.0  # between two attempts to record what came while the database refused
 LAST_WORDS_S = 0.2  # for answers on their way when the disk failed
 PRUNE_EVERY_S = 3600.0
 SCRUB_FIRST_S = 60.0  # after a start
+LOOK_EVERY_S = 20.0  # whether the replica is back
+RESUME_EVERY_S = 1800.0
 DAY_S = 86400.0
+LAG_EVERY_S = 0.5
+KEEP_EVERY_S = 10.0  # what agents were told of shared memories, in the audit trail
+ALERT_EVERY_S = 30.0
+HOUR_S = 3600.0
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
 SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
@@ -86,11 +114,17 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    config: Config, secrets: Secrets, *, clock: Callable[[], float] = time.time, damaged: bool = False
+    config: Config,
+    secrets: Secrets,
+    *,
+    clock: Callable[[], float] = time.time,
+    damaged: bool = False,
+    sockets: supervisor.Inherited = supervisor.Inherited(),  # noqa: B008 - a frozen value
 ) -> AsyncIterator[Running]:
     """A complete daemon in this event loop, until the block ends; then it drains.
 
-    A damaged database is set aside for a fresh one; `damaged` says that this one is.
+    A damaged database is set aside for a fresh one; `damaged` says that this one is. `sockets` that a
+    service manager opened take the place of the configured hosts and ports.
     """
     secrets.require(*SECRETS)
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -104,11 +138,19 @@ async def running(
             group.create_task(_work(services, stop), name="worker")
             meanwhile.append(group.create_task(_tidy(services), name="tidy"))
             meanwhile.append(group.create_task(_scrub(services), name="scrub"))
+            meanwhile.append(group.create_task(_watch(services), name="watch"))
+            if services.capture is not None and config.elevenlabs.reconcile_minutes:
+                meanwhile.append(group.create_task(_capture(services), name="capture"))
+            if config.alerts.webhook_url:
+                meanwhile.append(group.create_task(_alert(alerts_of(secrets, services)), name="alerts"))
+            meanwhile.append(group.create_task(_measure_lag(services), name="lag"))
             try:
                 at = config.server
                 async with (
-                    _listening(services, PUBLIC, at.host, at.port, "server.port") as url,
-                    _listening(services, ADMIN, at.admin_host, at.admin_port, "server.admin_port") as admin,
+                    _listening(services, PUBLIC, at.host, at.port, "server.port", sockets.public) as url,
+                    _listening(
+                        services, ADMIN, at.admin_host, at.admin_port, "server.admin_port", sockets.admin
+                    ) as admin,
                 ):
                     _write_lock(lock, url, admin)
                     yield Running(url=url, admin_url=admin, services=services, fatal=fatal)
@@ -116,18 +158,25 @@ async def running(
                 stop.set()
                 for task in meanwhile:
                     task.cancel()
+        try:
+            await services.accesses.keep()
+        except ElaaomsError as error:
+            log.warning("the last accesses are not in the audit trail: %s", error)
 
 
 @asynccontextmanager
-async def desk(config: Config, secrets: Secrets) -> AsyncIterator[tuple[str, str]]:
-    """The admin API alone on a private port, for commands while no daemon runs: (url, token)."""
-    if not (config.data / "elaaoms.db").exists():
+async def desk(config: Config, secrets: Secrets, *, create: bool = False) -> AsyncIterator[tuple[str, str]]:
+    """The admin API alone on a private port, for commands while no daemon runs: (url, token).
+
+    No job runs here, so no language model and none of its keys is needed, but by replays.
+    """
+    if not create and not (config.data / "elaaoms.db").exists():
         raise ElaaomsError(f"there is nothing in {config.data} yet: `elaaoms serve` has not run there")
     token = random.token_urlsafe(32)
     secrets = secrets.replaced(dict.fromkeys(SECRETS, token))
     fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with (
-        _opened(config, secrets, fatal, time.time) as (services, _),
+        _opened(config, secrets, fatal, time.time, works=False) as (services, _),
         _listening(services, ADMIN, "127.0.0.1", 0, "a free port") as url,
     ):
         yield url, token
@@ -140,6 +189,8 @@ async def _opened(
     fatal: asyncio.Future[None],
     clock: Callable[[], float],
     prepared: Callable[[Path], AbstractAsyncContextManager[Database]] = Database.open,
+    *,
+    works: bool = True,
 ) -> AsyncIterator[tuple[Services, int]]:
     """The data directory held, checked and ready, and everything built on it."""
     limits = config.limits
@@ -151,12 +202,34 @@ async def _opened(
             most_bytes=limits.bodies_mb * MIB,
         )
         await asyncio.to_thread(archive.prepare)
-        async with prepared(config.data / "elaaoms.db") as database:
-            services = await _compose(config, secrets, archive, database, fatal, clock)
+        async with (
+            prepared(config.data / "elaaoms.db") as database,
+            AsyncExitStack() as stack,
+        ):
+            key = secrets.get("elevenlabs_api_key")
+            api = (
+                await stack.enter_async_context(elevenlabs.connected(key, config.elevenlabs.api_url))
+                if key
+                else None
+            )
+            profiles = AgentProfiles(
+                api, database, ttl_s=config.elevenlabs.agent_profile_ttl_hours * 3600.0, clock=clock
+            )
+            announcements = Announcements(database, clock=clock)
+            await profiles.load()
+            await announcements.load()
+            stack.push_async_callback(profiles.close)
+            stack.push_async_callback(announcements.close)
+            services = await _compose(
+                config, secrets, archive, database, api, profiles, announcements, fatal, clock, works=works
+            )
             try:
                 yield services, lock
             finally:
+                await services.shelf.close()
                 await services.extractor.close()
+                if services.replica is not None:
+                    await services.replica.close()
 
 
 @asynccontextmanager
@@ -201,23 +274,33 @@ async def _compose(
     secrets: Secrets,
     archive: Archive,
     database: Database,
+    api: elevenlabs.ElevenLabs | None,
+    profiles: AgentProfiles,
+    announcements: Announcements,
     fatal: asyncio.Future[None],
     clock: Callable[[], float],
+    *,
+    works: bool,
 ) -> Services:
     calls = SQLiteCallStore(database)
-    memories = SQLiteMemoryStore(database)
+    table = await asyncio.to_thread(encoder)
+    memories = SQLiteMemoryStore(database, partial(entry, encoder=table))
+    shelf = Shelf(memories, table)
     queue = SQLiteJobQueue(database, Schedule(config.worker.retry_delays_s))
     style = Style(stranger=config.greeting.stranger, expires_days=config.greeting.expires_days)
+    secret = await caller_secret(config.data, database)
     directory = Directory(
         calls,
-        await caller_secret(config.data, database),
+        secret,
         region=config.identity.default_region,
         variables=config.identity.variables,
         own=await calls.own_numbers(),
         aliases=await calls.aliases(),
     )
     budget = Budget(database, calls, daily_usd=config.llm.daily_budget_usd, clock=clock)
-    extractor, greeter = _readers(config, secrets, budget)
+    metrics = Metrics()
+    database.observe = partial(metrics.took, "database")
+    extractor, greeter = _readers(config, secrets, budget, metrics) if works else (Rules(), None)
     privacy = config.privacy.policy
     audit = SQLiteAuditTrail(database)
     ingest = Ingest(
@@ -229,26 +312,68 @@ async def _compose(
         directory,
         extractor,
         audit,
-        policy=Policy(
-            duplicate_threshold=config.memory.duplicate_threshold,
-            share_importance=config.memory.share_importance,
-        ),
+        profiles,
+        metrics,
+        policy=policy_of(config),
         privacy=privacy,
         style=style,
         greeter=greeter,
         redact_payloads=config.privacy.redact_payloads,
+        honours_requests=config.privacy.honour_spoken_requests,
         calls_per_hour=config.limits.calls_per_hour,
         clock=clock,
     )
+    replica = await replica_of(config, secrets, database, memories, queue, secret, clock)
     recall = Recall(
         memories,
+        shelf,
         directory,
+        announcements,
+        profiles,
+        elsewhere=replica,
         privacy=privacy,
         style=style,
         override_first_message=config.greeting.override_first_message,
+        override_language=config.greeting.override_language,
+        deny_unannounced=config.security.unannounced == "deny",
         threshold=config.memory.relevance_threshold,
         clock=clock,
     )
+
+    capture = None
+    if api is not None:
+        capture = Capture(
+            Backfill(api, Local(archive, calls, ingest)),
+            calls,
+            database,
+            agents=config.elevenlabs.agents,
+            every_s=config.elevenlabs.reconcile_minutes * 60.0,
+            clock=clock,
+        )
+
+    def forgets(caller: str) -> None:
+        announcements.forget(caller)
+        recall.forget()
+
+    places: list[Elsewhere] = [] if replica is None else [CopyErased("openmemory", replica)]
+    if config.privacy.erase_at_elevenlabs and api is not None:
+        places.append(ConversationsErased(api))
+    eraser = Eraser(
+        database,
+        archive,
+        calls,
+        memories,
+        queue,
+        directory,
+        audit,
+        elsewhere=places,
+        forgets=forgets,
+        clock=clock,
+    )
+
+    handlers = {**ingest.handlers, ERASE: eraser.honour}
+    if replica is not None:
+        handlers[REPLICATE] = replica.replicate
 
     def fail(error: BaseException) -> None:
         if not fatal.done():
@@ -264,33 +389,109 @@ async def _compose(
         calls=calls,
         memories=memories,
         queue=queue,
-        worker=Worker(queue, ingest.handlers, concurrency=config.worker.concurrency, clock=clock),
+        worker=Worker(
+            queue,
+            handlers,
+            concurrency=config.worker.concurrency,
+            lanes={REPLICATE: 1},  # OpenMemory wedges on more than one write at a time
+            clock=clock,
+            seen=partial(_attempted, metrics),
+        ),
         directory=directory,
         ingest=ingest,
-        eraser=Eraser(database, archive, calls, memories, queue, directory, clock=clock),
+        eraser=eraser,
         extractor=extractor,
-        reader=partial(_reader, config, secrets),
+        reader=partial(_reader, config, secrets, metrics),
         budget=budget,
+        shelf=shelf,
         recall=recall,
         audit=audit,
         timings=Timings(clock),
+        accesses=Accesses(database, audit, clock=clock),
+        metrics=metrics,
+        rates=Rates(
+            caller_per_minute=config.limits.caller_per_minute,
+            agent_per_minute=config.limits.agent_per_minute,
+            clock=clock,
+        ),
         aside=tuple(set_aside_before(config.data)),
+        replica=replica,
+        capture=capture,
         clock=clock,
         fatal=fail,
     )
 
 
+async def replica_of(
+    config: Config,
+    secrets: Secrets,
+    database: Database,
+    memories: SQLiteMemoryStore,
+    queue: SQLiteJobQueue,
+    secret: bytes,
+    clock: Callable[[], float],
+) -> Replica | None:
+    """The copy of the memories in OpenMemory, if one is configured."""
+    outbox = Outbox(database, queue)
+    wanted = config.openmemory
+    if not wanted.url:
+        await outbox.rest()
+        return None
+    if left := await outbox.aim(wanted.url, wanted.store, now=clock()):
+        log.warning(
+            "openmemory.url has changed: %d memories that were deleted here stay at the old server", left
+        )
+    return Mirror(
+        OpenMemory(wanted.url, secrets.get("openmemory_api_key")),
+        outbox,
+        memories,
+        origin=hashlib.sha256(b"origin" + secret).hexdigest()[:12],
+        store=wanted.store,
+        # never so long that the whole answer is late, which would then say that nothing can be looked up
+        live_timeout_s=min(wanted.live_timeout_ms, config.server.live_timeout_ms / 2) / 1000,
+        clock=clock,
+    )
+
+
+async def openmemory_found(config: Config, secrets: Secrets) -> str:
+    """What answers at openmemory.url, in a sentence; an error says what is wrong there and how to mend it."""
+    service = OpenMemory(config.openmemory.url, secrets.get("openmemory_api_key"))
+    try:
+        dialect = await service.probe()
+    finally:
+        await service.close()
+    kept = {Dialect.USER: "keeps users apart", Dialect.TENANT: "keeps one tenant, callers by our own index"}
+    return f"{config.openmemory.url} answers and {kept[dialect]}"
+
+
+def policy_of(config: Config) -> Policy:
+    """When two statements are one memory, and which memories every agent may use."""
+    return Policy(
+        duplicate_threshold=config.memory.duplicate_threshold,
+        share_importance=config.memory.share_importance,
+        similarity=by_meaning(encoder().encode),
+    )
+
+
 def extractor_of(config: Config, secrets: Secrets, budget: Meter) -> Extractor:
     """What reads the transcripts; SDKs are imported only here, when they are used."""
-    return _readers(config, secrets, budget)[0]
+    return _readers(config, secrets, budget, Metrics())[0]
 
 
-def _readers(config: Config, secrets: Secrets, budget: Meter) -> tuple[Extractor, Greeter | None]:
+def _attempted(metrics: Metrics, job: Job, state: str, seconds: float) -> None:
+    metrics.attempted(job.kind, state, seconds)
+    if job.kind == REMEMBER and state == "failed":
+        metrics.extracted("failed")
+
+
+def _readers(
+    config: Config, secrets: Secrets, budget: Meter, metrics: Metrics
+) -> tuple[Extractor, Greeter | None]:
     """What reads the transcripts, and what words the greetings with the same models."""
     llm = config.llm
     if llm.provider == "rules":
         return Rules(), None
-    models = Chain(models_of(config, secrets))
+    models = Chain([Measured(model, metrics) for model in models_of(config, secrets)])
     greeter = None
     if config.greeting.writer == "model":
         greeter = Greeter(models, privacy=config.privacy.policy, budget=budget)
@@ -298,7 +499,7 @@ def _readers(config: Config, secrets: Secrets, budget: Meter) -> tuple[Extractor
 
 
 def _reader(
-    config: Config, secrets: Secrets, provider: str | None, model: str | None, budget: Meter
+    config: Config, secrets: Secrets, metrics: Metrics, provider: str | None, model: str | None, budget: Meter
 ) -> tuple[Extractor, str]:
     """Another extractor for a replay, and the model it asks; it has no fallback, so that figures are its own."""
     llm = evolve(config.llm, provider=provider or config.llm.provider, fallback=())
@@ -311,7 +512,7 @@ def _reader(
             llm, openai=evolve(llm.openai, model=model), anthropic=evolve(llm.anthropic, model=model)
         )
     asked = llm.openai.model if llm.provider == "openai" else llm.anthropic.model
-    return extractor_of(evolve(config, llm=llm), secrets, budget), asked
+    return _readers(evolve(config, llm=llm), secrets, budget, metrics)[0], asked
 
 
 def models_of(
@@ -374,16 +575,25 @@ async def _adopt(services: Services) -> None:
         log.error("the archive cannot be looked through now: %s", error)
 
 
+def encoder() -> Encoder:
+    """What ranking knows meaning by."""
+    return token_table()
+
+
 async def _tidy(services: Services) -> None:
     """Record what could not be recorded, every two seconds; prune finished jobs, once an hour."""
     pruned = -PRUNE_EVERY_S
     loop = asyncio.get_running_loop()
+    kept = loop.time()
     while True:
         try:
             if finished := await services.eraser.resume():
                 log.info("%d erasures were finished", finished)
             if services.ingest.behind and (adopted := await services.ingest.catch_up()):
                 log.warning("%d archived bodies are recorded now", adopted)
+            if loop.time() - kept >= KEEP_EVERY_S:
+                kept = loop.time()
+                await services.accesses.keep()
             if loop.time() - pruned >= PRUNE_EVERY_S:
                 keep = services.config.worker.keep_days * DAY_S
                 await services.queue.prune(finished_before=services.clock() - keep)
@@ -408,9 +618,99 @@ async def _scrub(services: Services) -> None:
         await asyncio.sleep(DAY_S)
 
 
+async def _watch(services: Services) -> None:
+    """Look whether the replica is there, and now and then that nobody's memories wait without a job."""
+    if services.replica is None:
+        return
+    loop = asyncio.get_running_loop()
+    resumed = loop.time()
+    while True:
+        try:
+            await services.replica.look()
+            if loop.time() - resumed >= RESUME_EVERY_S:
+                await services.replica.resume()
+                resumed = loop.time()
+        except StorageFailed as error:
+            services.fatal(error)
+        except ElaaomsError as error:
+            log.warning("what the replica is owed cannot be queued now: %s", error)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _capture(services: Services) -> None:
+    """Look for calls that never arrived; a disk that fails under it ends the process."""
+    if services.capture is None:
+        return
+    try:
+        await services.capture.run()
+    except StorageFailed as error:
+        services.fatal(error)
+
+
+def alerts_of(secrets: Secrets, services: Services) -> Alerts:
+    """Who tells the operator of trouble, by the settings of [alerts]."""
+    config, clock = services.config, services.clock
+    wanted = config.alerts
+    conditions: dict[str, Condition] = {
+        "provider_blocked": named(
+            "calls wait because {} cannot be used: {}",
+            lambda: {**services.worker.blocked, **services.extractor.blocked()},
+        )
+    }
+
+    async def troubled() -> float:
+        return await services.queue.troubled(REMEMBER, since=clock() - HOUR_S)
+
+    async def free() -> float:
+        return await asyncio.to_thread(services.archive.free_bytes) / MIB
+
+    if wanted.failed_calls:
+        sentence = "{:.0f} calls of the last hour could not be read; see `elaaoms jobs list --state failed`"
+        conditions["extraction_failing"] = above(sentence, troubled, wanted.failed_calls - 1)
+    if wanted.disk_free_mb:
+        conditions["disk_filling"] = below("the disk has {:.0f} MiB left", free, wanted.disk_free_mb)
+    if wanted.silent_minutes:
+        hours = Hours(wanted.weekdays, *wanted.minutes, ZoneInfo(wanted.timezone))
+        conditions["webhooks_silent"] = silent(
+            services.calls.newest_arrival, after_s=wanted.silent_minutes * 60.0, hours=hours
+        )
+    return Alerts(
+        services.database,
+        conditions,
+        url=wanted.webhook_url,
+        secret=secrets.get("alerts_secret") or secrets.webhook_secrets[0],
+        quiet_s=wanted.quiet_minutes * 60.0,
+        installation=urlsplit(config.server.public_url).hostname or socket.gethostname(),
+        clock=clock,
+    )
+
+
+async def _alert(alerts: Alerts) -> None:
+    while True:
+        try:
+            await alerts.look()
+        except ElaaomsError as error:
+            log.warning("the alerts cannot be looked at now: %s", error)
+        await asyncio.sleep(ALERT_EVERY_S)
+
+
+async def _measure_lag(services: Services) -> None:
+    """Notice how late the event loop is: callers wait while something else computes in it."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        services.metrics.loop_lag.observe(max(0.0, loop.time() - due))
+
+
 @asynccontextmanager
 async def _listening(
-    services: Services, routes: tuple[Route, ...], host: str, port: int, setting: str
+    services: Services,
+    routes: tuple[Route, ...],
+    host: str,
+    port: int,
+    setting: str,
+    inherited: socket.socket | None = None,
 ) -> AsyncIterator[str]:
     """Serve `routes`; when the block ends, what has begun to arrive is taken in before the doors close."""
     app = make_app(services, routes)
@@ -426,7 +726,11 @@ async def _listening(
             keep_alive_s=KEEP_ALIVE_S,
         )
         try:
-            server = await asyncio.get_running_loop().create_server(listener, host, port, backlog=1024)
+            loop = asyncio.get_running_loop()
+            if inherited is not None:  # who opened it keeps it: what comes while we restart waits in it
+                server = await loop.create_server(listener, sock=inherited.dup(), backlog=BACKLOG)
+            else:
+                server = await loop.create_server(listener, host, port, backlog=BACKLOG)
         except (OSError, OverflowError) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             raise ElaaomsError(f"cannot listen on {host} port {port} ({setting}): {reason}") from error
@@ -656,15 +960,20 @@ async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     waiting = asyncio.ensure_future(stopped.wait())
+    sockets = supervisor.inherited()
     damaged = False
     while not stopped.is_set():
-        async with running(config, secrets, damaged=damaged) as daemon:
+        async with running(config, secrets, damaged=damaged, sockets=sockets) as daemon:
             if not damaged:
                 announce(daemon)
-                _notify("READY=1")
+                gc.collect()
+                gc.freeze()  # what is loaded by now stays; collections need not walk over it again and again
+                supervisor.notify("READY=1")
             services = daemon.services
             ends = (waiting, daemon.fatal, services.database.damage)
+            beating = asyncio.create_task(_beat(services), name="heartbeat")
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            beating.cancel()
             if daemon.fatal.done():
                 await asyncio.sleep(LAST_WORDS_S)
                 _abandon(daemon.fatal.exception())
@@ -672,10 +981,29 @@ async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], 
             if damaged:
                 services.worker.hurry()
             else:
-                _notify("STOPPING=1")
+                supervisor.notify("STOPPING=1")
                 log.info("stopping")
             port, admin_port = (urlsplit(url).port or 0 for url in (daemon.url, daemon.admin_url))
             config = evolve(config, server=evolve(config.server, port=port, admin_port=admin_port))
+
+
+async def _beat(services: Services) -> None:
+    """Tell the service manager that we are well for as long as a query answers and the worker turns."""
+    every = supervisor.watchdog_s()
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            async with asyncio.timeout(every or STATUS_EVERY_S):
+                counts = await services.queue.counts()
+                failed = counts.get("failed", 0)
+                waiting = counts.get("available", 0) + counts.get("running", 0)
+            if loop.time() - services.worker.turned_at < WORKER_TURNS_S:
+                supervisor.notify(f"WATCHDOG=1\nSTATUS={waiting} jobs waiting, {failed} failed")
+            else:
+                supervisor.notify("STATUS=the worker does not turn")
+        except (ElaaomsError, TimeoutError) as error:
+            supervisor.notify(f"STATUS=the database does not answer ({type(error).__name__})")
+        await asyncio.sleep(every or STATUS_EVERY_S)
 
 
 def _abandon(error: BaseException | None) -> NoReturn:
@@ -684,13 +1012,3 @@ def _abandon(error: BaseException | None) -> NoReturn:
     sys.stderr.write(f"Error: {error}\n")
     sys.stderr.flush()
     os._exit(DISK_FAILED)
-
-
-def _notify(state: str) -> None:
-    """Tell systemd our state, when it asked for it (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address[:1] not in ("/", "@"):
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-        sender.connect(address.replace("@", "\0", 1))
-        sender.sendall(state.encode())

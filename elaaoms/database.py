@@ -9,8 +9,9 @@ import queue
 import re
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -24,8 +25,9 @@ from elaaoms.errors import ElaaomsError, StorageDamaged, StorageFailed, StorageU
 T = TypeVar("T")
 Transaction: TypeAlias = sqlite3.Connection
 Row: TypeAlias = sqlite3.Row
+Observe: TypeAlias = Callable[[str, str, float], None]  # operation, outcome, seconds
 
-MAX_BATCH = 64  # transactions that share one commit, and so one flush of the disk
+MAX_BATCH = 256  # transactions that share one commit, and so one flush of the disk
 CHECKED_AT_START = 256 << 20  # bytes; a larger database is checked while it serves already
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
@@ -38,17 +40,24 @@ class _Work:
     alone: bool = False  # not within a transaction
 
     def settle(self, result: Any, error: BaseException | None) -> None:
-        def deliver() -> None:
-            if self.future.done():  # the caller was cancelled; what was committed stays committed
-                return
-            if error is None:
-                self.future.set_result(result)
-            elif isinstance(error, StopIteration):  # a future refuses it, and its caller would wait for ever
-                self.future.set_exception(RuntimeError("a transaction raised StopIteration"))
-            else:
-                self.future.set_exception(error)
+        if self.future.done():  # the caller was cancelled; what was committed stays committed
+            return
+        if error is None:
+            self.future.set_result(result)
+        elif isinstance(error, StopIteration):  # a future refuses it, and its caller would wait for ever
+            self.future.set_exception(RuntimeError("a transaction raised StopIteration"))
+        else:
+            self.future.set_exception(error)
 
-        self.loop.call_soon_threadsafe(deliver)
+
+def _deliver(settled: Sequence[tuple[_Work, tuple[Any, BaseException | None]]]) -> None:
+    """Give a batch its outcomes; its callers' loop is woken once."""
+
+    def deliver() -> None:
+        for work, (result, error) in settled:
+            work.settle(result, error)
+
+    settled[0][0].loop.call_soon_threadsafe(deliver)
 
 
 class Database:
@@ -64,6 +73,8 @@ class Database:
 
     `read()` lends a read-only connection; cancelling a read interrupts its SQL.
 
+    `observe` is told how long reads and writes take.
+
     `damage` is set to the first sign of a damaged file, whoever met it.
     """
 
@@ -71,6 +82,7 @@ class Database:
         self.path = path
         self.damage: asyncio.Future[StorageDamaged] = asyncio.get_running_loop().create_future()
         self._connection = connection
+        self.observe: Observe = lambda operation, outcome, seconds: None
         self._closing = False
         self._broken = False
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
@@ -96,7 +108,8 @@ class Database:
 
     async def write(self, function: Callable[[Transaction], T]) -> T:
         """Commit `function` as a transaction; StorageUnavailable when it cannot be committed now."""
-        return await self._done(function, alone=False)
+        with self._timed("write"):
+            return await self._done(function, alone=False)
 
     async def checkpoint(self) -> None:
         """Move everything from the WAL into the database and empty it, so that nothing deleted stands in it.
@@ -146,8 +159,18 @@ class Database:
 
     async def fetch(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """All rows of one query."""
-        async with self.read() as reader:
-            return list(await reader.execute_fetchall(sql, parameters))
+        with self._timed("read"):
+            async with self.read() as reader:
+                return list(await reader.execute_fetchall(sql, parameters))
+
+    @contextmanager
+    def _timed(self, operation: str) -> Iterator[None]:
+        started, outcome = time.perf_counter(), "failed"
+        try:
+            yield
+            outcome = "ok"
+        finally:
+            self.observe(operation, outcome, time.perf_counter() - started)
 
     async def check(self) -> None:
         """Look at the whole file, as the start does for a small one; what is found stands in `damage`."""
@@ -191,10 +214,10 @@ class Database:
 
     def _run_alone(self, work: _Work) -> None:
         try:
-            work.settle(work.function(self._connection), None)
+            _deliver([(work, (work.function(self._connection), None))])
         except sqlite3.Error as error:
             self._broken = self._broken or isinstance(translated(error), StorageFailed)
-            work.settle(None, translated(error))
+            _deliver([(work, (None, translated(error)))])
 
     def _commit(self, batch: list[_Work]) -> None:
         outcomes: list[tuple[Any, BaseException | None]]
@@ -212,8 +235,7 @@ class Database:
                     self._commit([work])
                 return
             outcomes = [(None, translated(error)) for _ in batch]
-        for work, (result, failure) in zip(batch, outcomes, strict=True):
-            work.settle(result, failure)
+        _deliver(list(zip(batch, outcomes, strict=True)))
 
     def _attempt(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]]:
         # What SQLite refuses ends the attempt: it may have rolled everything back by itself.
@@ -253,6 +275,7 @@ async def reading(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     try:
         connection.row_factory = sqlite3.Row
         await connection.execute("PRAGMA trusted_schema = OFF")
+        await connection.execute("PRAGMA temp_store = MEMORY")
         yield connection
     finally:
         await asyncio.shield(connection.close())
@@ -373,8 +396,9 @@ def _configure(connection: sqlite3.Connection) -> None:
         "foreign_keys = ON",
         "secure_delete = ON",
         "trusted_schema = OFF",
+        "temp_store = MEMORY",  # what is sorted must not lie in /var/tmp
         "cell_size_check = ON",
-        "busy_timeout = 5000",
+        "busy_timeout = 2000",
     ):
         connection.execute(f"PRAGMA {pragma}")
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]

@@ -83,6 +83,11 @@ class Directory:
         known = address is None or address.kind != "tel" or address.value in self.own
         return [] if address is None or known else [address.value]
 
+    async def language(self, caller: str) -> str:
+        """The language that a caller spoke last, like "en"; empty if that is not known."""
+        known = await self._calls.caller(Address("key", caller))
+        return known.language if known is not None else ""
+
     async def find(self, text: str) -> Caller | None:
         """The caller that an operator means: a number in E.164, a user id or a caller key."""
         address = parse(text, self._region)

@@ -9,20 +9,24 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from elaaoms import __version__
 from elaaoms.archive import Archive
+from elaaoms.audit import AuditTrail, Entry
 from elaaoms.calls import CallStore
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.directory import Directory
-from elaaoms.errors import NotFound, StorageUnavailable
-from elaaoms.jobs import JobQueue
+from elaaoms.elevenlabs import ElevenLabs
+from elaaoms.errors import NotFound, ProviderBlocked, ServiceUnavailable, StorageUnavailable
+from elaaoms.jobs import Done, Job, JobQueue, Outcome
 from elaaoms.memory import MemoryStore
+from elaaoms.replica import Replica
 from elaaoms.views import moment
 
 PATIENCE_S = 120.0  # for a job of the caller that runs at the moment
 LOOK_EVERY_S = 0.05
+RESUME_EVERY_S = 60.0
 
 log = logging.getLogger("elaaoms.erasure")
 
@@ -38,7 +42,7 @@ class Elsewhere(Protocol):
     async def erase(self, caller: str, conversations: Sequence[str]) -> Mapping[str, Any]:
         """Remove everything of the caller and look that it is gone; what was removed, for the receipt.
 
-        ServiceUnavailable leaves the erasure open; it goes on later.
+        ServiceUnavailable and ProviderBlocked leave the erasure open; it goes on later.
         """
         ...
 
@@ -53,6 +57,36 @@ class Erasure:
     requested_at: float
     finished_at: float | None
     receipt: Mapping[str, Any] | None
+    waits_for: str | None = None  # a place that could not be reached just now
+
+
+class CopyErased:
+    """The copy of the memories in a replica, as a place of an erasure."""
+
+    def __init__(self, name: str, replica: Replica) -> None:
+        self.name = name
+        self._replica = replica
+
+    async def erase(self, caller: str, conversations: Sequence[str]) -> Mapping[str, Any]:
+        """Delete the caller's copies and read that none is left; anonymous calls' copies with them."""
+        gone = await self._replica.forget(caller)
+        if gone.remaining:
+            raise ServiceUnavailable(f"{gone.remaining} memories are still there")
+        return {"deleted": gone.deleted, "remaining": 0, "verified_at": moment(gone.verified_at)}
+
+
+class ConversationsErased:
+    """The conversations at ElevenLabs, as a place of an erasure."""
+
+    name = "elevenlabs"
+
+    def __init__(self, api: ElevenLabs) -> None:
+        self._api = api
+
+    async def erase(self, caller: str, conversations: Sequence[str]) -> Mapping[str, Any]:
+        """Delete them there, transcripts and recordings; those that are gone already are counted apart."""
+        deleted = [await self._api.delete_conversation(conversation) for conversation in conversations]
+        return {"deleted": sum(deleted), "gone_before": len(deleted) - sum(deleted)}
 
 
 class Eraser:
@@ -66,6 +100,7 @@ class Eraser:
         memories: MemoryStore,
         queue: JobQueue,
         directory: Directory,
+        audit: AuditTrail,
         *,
         elsewhere: Sequence[Elsewhere] = (),
         forgets: Callable[[str], None] = lambda caller: None,
@@ -77,16 +112,17 @@ class Eraser:
         self._memories = memories
         self._queue = queue
         self._directory = directory
+        self._audit = audit
         self._elsewhere = tuple(elsewhere)
         self._forgets = forgets
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
+        self._again_at = 0.0
 
     async def erase(self, caller: str, *, actor: str) -> Erasure:
-        """Erase a caller completely; returns when nothing is left.
+        """Erase a caller completely; returns when nothing is left, or nothing here while another place is away.
 
-        StorageUnavailable while a job of the caller does not end and ServiceUnavailable from other
-        places leave the erasure open: `resume` goes on with it.
+        StorageUnavailable while a job of the caller does not end. What is left open `resume` goes on with.
         """
         erasure_id = f"erasure_{uuid.uuid4().hex}"
         await self._database.write(
@@ -99,14 +135,24 @@ class Eraser:
         )
         return await self._go_on(erasure_id)
 
+    async def honour(self, job: Job) -> Outcome:
+        """The worker's job for a caller who asked to be forgotten."""
+        await self.erase(job.args["caller"], actor="caller")
+        return Done()
+
     async def resume(self) -> int:
-        """Go on with what a crash or another place interrupted; how many are finished now."""
+        """Go on with what a crash or another place interrupted; how many are finished now.
+
+        It may be called as often as one likes: what was tried within the last minute is left alone.
+        """
+        if self._clock() < self._again_at:
+            return 0
+        self._again_at = self._clock() + RESUME_EVERY_S
         rows = await self._database.fetch(
             "SELECT id FROM erasures WHERE finished_at IS NULL ORDER BY requested_at"
         )
-        for row in rows:
-            await self._go_on(row["id"])
-        return len(rows)
+        done = [await self._go_on(row["id"]) for row in rows]
+        return sum(erasure.finished_at is not None for erasure in done)
 
     async def get(self, erasure_id: str) -> Erasure:
         """One erasure; NotFound."""
@@ -134,19 +180,31 @@ class Eraser:
                 self._archive.remove_conversations, folders
             )
             await self._database.checkpoint()
-            places: dict[str, Any] = {
-                place.name: dict(await place.erase(erasure.caller, folders)) for place in self._elsewhere
-            }
+            places: dict[str, Any] = {}
+            for place in self._elsewhere:
+                try:
+                    places[place.name] = dict(await place.erase(erasure.caller, folders))
+                except (ServiceUnavailable, ProviderBlocked) as error:
+                    log.warning("erasure %s waits for %s: %s", erasure_id, place.name, error)
+                    return evolve(erasure, waits_for=place.name)
             backups = await asyncio.to_thread(self._backups)
             receipt = self._receipt(erasure, removed, places, backups)
-            await self._database.write(
-                lambda tx: (
-                    tx.execute(
-                        "UPDATE erasures SET finished_at = ?, folders = '[]', removed = ?, receipt = ? WHERE id = ?",
-                        (self._clock(), json.dumps(removed), json.dumps(receipt), erasure_id),
-                    ).rowcount
-                )
+            entry = Entry(
+                at=self._clock(),
+                actor=erasure.actor,
+                action="caller.erased",
+                subjects=(erasure.caller, erasure_id),
+                details={"removed": removed},
             )
+
+            def finish(tx: Transaction) -> None:
+                tx.execute(
+                    "UPDATE erasures SET finished_at = ?, folders = '[]', removed = ?, receipt = ? WHERE id = ?",
+                    (self._clock(), json.dumps(removed), json.dumps(receipt), erasure_id),
+                )
+                self._audit.note(tx, entry)
+
+            await self._database.write(finish)
             await self._database.checkpoint()
             log.info("a caller is erased: %s", erasure_id)
             return await self.get(erasure_id)
@@ -174,6 +232,7 @@ class Eraser:
             [(self._directory.digest(conversation),) for conversation in conversations],
         )
         tx.execute("DELETE FROM aliases WHERE known_as = ?", (erasure.caller,))
+        tx.execute("DELETE FROM announcements WHERE caller = ?", (erasure.caller,))
         tx.execute(
             "UPDATE erasures SET folders = ?, removed = ? WHERE id = ?",
             (json.dumps(folders), json.dumps(removed), erasure.id),

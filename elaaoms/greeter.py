@@ -21,8 +21,9 @@ from elaaoms.greeting import LANGUAGES, MAX_GREETING, by_weight, day, presentabl
 from elaaoms.llm import Message
 from elaaoms.llm.chain import Chain
 from elaaoms.memory import Category, Memory
+from elaaoms.same import statement
 from elaaoms.webhooks import spoken
-from elaaoms.words import denies, names, stems, values, words
+from elaaoms.words import stems, values, words
 
 MOST_MEMORIES = 12  # that a greeting may choose from
 SENSITIVE_FROM = 9  # importance: health and safety
@@ -86,7 +87,6 @@ _SENSITIVE = re.compile(
     r"religio|gay|lesb|alcohol|alkohol|drogen|drugs|disabled|behinder|discapac|handicap|salary|gehalt|salario)",
     re.IGNORECASE,
 )
-_NOT = re.compile(r"\b(?:nicht|kein\w*|nie|ohne|no|nunca|sin|pas|jamais|aucun\w*|sans)\b", re.IGNORECASE)
 _ANSWERS = strict.converter(forbid_extra_keys=False)
 
 
@@ -172,7 +172,7 @@ def objection_to(
     """Why a proposed greeting must not be spoken, or None.
 
     Every word must be a courtesy of the language, the caller's name, or stand in a memory that the greeting rests
-    on; numbers, names and a "not" must be those memories' own.
+    on; numbers and a "not" must be those memories' own.
     """
     if not presentable(text):
         return "it is too long, or not plain text"
@@ -182,8 +182,6 @@ def objection_to(
         return "it touches what is sensitive"
     courtesy = _COURTESY[language]
     known = " ".join(memory.content for memory in cited)
-    if not names(text) - courtesy - set(words(name)) <= names(known) | _named(known):
-        return "it names somebody whom no memory names"
     if not values(text) - {"today"} <= values(known):
         return "it gives a number or a day that no memory gives"
     allowed = {stem for word in courtesy for stem in stems(word)} | set(stems(f"{name} {known}"))
@@ -195,18 +193,10 @@ def objection_to(
         return "it claims what no memory says"
     if sum(word in courtesy for word in said) < 2:
         return f"it is not in the caller's language ({language})"
-    if claims and any(_denies(memory.content) for memory in cited) != _denies(text):
+    denied = any(statement(memory.content, language).denies for memory in cited)
+    if claims and denied != statement(text, language).denies:
         return "it turns a memory into its opposite"
     return None
-
-
-def _denies(text: str) -> bool:
-    return denies(text) or _NOT.search(text) is not None
-
-
-def _named(text: str) -> set[str]:
-    """Capitalised words anywhere: a memory may begin with a name."""
-    return {word.casefold() for word in re.findall(r"\b[^\W\d_]\w+", text) if word[0].isupper()}
 
 
 def _prompt(name: str, notes: Sequence[Memory], language: str) -> str:

@@ -23,6 +23,7 @@ DAY_S = 86400.0
 _DIGITS = re.compile(r"\d(?:[\s.-]?\d){3,}")
 _MARKUP = re.compile(r"[{}<>\[\]|\\]")
 _TITLE = re.compile(r"\b(mr|mrs|ms|miss|dr|professor)\b\.?\s", re.IGNORECASE)
+_IDENTITY = frozenset({"name", "residence", "job"})
 _SETTLED = frozenset({"resolved", "arrived", "cancelled", "returned", "mentioned"})
 
 _BACK = {
@@ -159,13 +160,13 @@ def by_weight(memories: Iterable[Memory]) -> list[Memory]:
     order = {
         Category.ISSUE: 0,
         Category.PREFERENCE: 1,
-        Category.FACTUAL: 2,
-        Category.RELATIONAL: 3,
-        Category.EMOTIONAL: 4,
+        Category.FACTUAL: 3,
+        Category.RELATIONAL: 4,
+        Category.EMOTIONAL: 5,
     }
 
     def key(memory: Memory) -> tuple[bool, int, int, float]:
-        rank = 5 if memory.value in _SETTLED else order[memory.category]
+        rank = 6 if memory.value in _SETTLED else 2 if memory.slot in _IDENTITY else order[memory.category]
         return (not memory.pinned and memory.importance < 9, rank, -memory.importance, -memory.last_heard)
 
     return sorted(memories, key=key)

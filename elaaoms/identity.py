@@ -7,6 +7,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -95,7 +96,7 @@ def candidates(hints: Hints, *, region: str = "", own: Collection[str] = ()) -> 
 
 
 def _candidates(hints: Hints, region: str, own: Collection[str]) -> Iterator[Address]:
-    ours = _Own.of((*own, hints.agent_number), region)
+    ours = _own(frozenset((*own, hints.agent_number)), region)
     caller = _party(hints.caller_id, region)
     if ours.has(caller, hints.caller_id):  # an outbound call: the caller is us, the called one the human
         caller = _party(hints.called_number, region)
@@ -108,6 +109,11 @@ def _candidates(hints: Hints, region: str, own: Collection[str]) -> Iterator[Add
         *(_member(value, region) for value in hints.variables),
     )
     yield from (address for address in found if address is not None and not ours.has(address))
+
+
+@lru_cache(maxsize=64)  # they change with a new line of ours, and are asked for with every request
+def _own(texts: frozenset[str], region: str) -> _Own:
+    return _Own.of(texts, region)
 
 
 @frozen
@@ -180,6 +186,7 @@ def parse(text: str, region: str = "") -> Address | None:
     return address if address is not None and address.kind == "tel" else _member(text, region)
 
 
+@lru_cache(maxsize=4096)  # a number is asked for several times in every call
 def _party(text: str, region: str, *, international: bool = False) -> Address | None:
     """One end of a call as the network names it: a number or the user of a SIP URI."""
     user, host = _split(text)
@@ -253,6 +260,7 @@ def _dialled(text: str, digits: str, region: str, *, international: bool) -> pho
     return plus or national
 
 
+@lru_cache(maxsize=4096)
 def _possible(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
     """The number, unless it is too short, too long, or lacks its area code."""
     try:

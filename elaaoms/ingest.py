@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from elaaoms import reconcile, redact
+from elaaoms import logs, reconcile, redact
 from elaaoms.archive import Archive, Archived
 from elaaoms.audit import AuditTrail, Entry
 from elaaoms.budget import Tally
@@ -33,6 +33,7 @@ from elaaoms.errors import (
 )
 from elaaoms.extract import Extractor
 from elaaoms.extract.injection import to_the_model
+from elaaoms.extract.requests import asked_to_be_forgotten
 from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style, prepare
 from elaaoms.jobs import Done, Job, JobQueue, NewJob, Outcome, State
@@ -50,16 +51,19 @@ from elaaoms.memory import (
     is_caller,
     owner_of,
 )
+from elaaoms.metrics import Metrics
+from elaaoms.profiles import Profiles
 from elaaoms.redact.payload import without_secrets
 from elaaoms.replay import Reading, Replay, reasons
 from elaaoms.webhooks import AUDIO, Collected, Conversation, Event, Scanner, parse_event
 
 REMEMBER = "remember"  # extract memories from a call
 AUDIO_FILE = "audio"  # decode a call's audio
+ERASE = "erase"  # a caller asked to be forgotten, and that is honoured at once
 GREET = "greet"  # have a model word a caller's next greeting
 
 HOUR_S = 3600.0
-RECORD_S = 5.0  # how long a sender waits for the database once the body is safe
+RECORD_S = 3.0  # how long a sender waits for the database once the body is safe
 MOST_WAITING = 10_000  # bodies remembered as safe but not recorded; more are found by a scan
 SCAN_PAUSE_S = 0.005  # between two slices of the archive, for everybody else
 
@@ -99,6 +103,8 @@ class _Understood:
     heard: tuple[Heard, ...]
     dropped: tuple[Mapping[str, str], ...]
     secrets: int
+    title: str
+    summary: str
 
 
 class Ingest:
@@ -114,12 +120,15 @@ class Ingest:
         directory: Directory,
         extractor: Extractor,
         audit: AuditTrail,
+        profiles: Profiles,
+        metrics: Metrics,
         *,
         policy: reconcile.Policy,
         privacy: redact.Policy,
         style: Style,
         greeter: Greeter | None,
         redact_payloads: bool,
+        honours_requests: bool = False,
         calls_per_hour: int,
         clock: Callable[[], float],
     ) -> None:
@@ -131,12 +140,15 @@ class Ingest:
         self._directory = directory
         self._extractor = extractor
         self._audit = audit
+        self._metrics = metrics
         self._calls_per_hour = calls_per_hour
+        self._profiles = profiles
         self._reconcile = partial(reconcile.learn, policy=policy)
         self._privacy = privacy
         self._style = style
         self._greeter = greeter
         self._redact_payloads = redact_payloads
+        self._honours_requests = honours_requests
         self._clock = clock
         self._waiting: dict[str, None] = {}  # paths of bodies that are safe and wait for their rows
         self._scan = False  # whether more wait than we remember
@@ -190,16 +202,12 @@ class Ingest:
                 extraction_status="held",
             )
         talk = event.conversation
-        if talk is not None:  # ElevenLabs' own summary may repeat what must not be kept
-            summary, title = (
-                "" if to_the_model(text) else redact.redact(text, self._privacy)
-                for text in (talk.summary, talk.title)
-            )
-            talk = evolve(talk, summary=summary, title=title)
-            archived = evolve(archived, event=evolve(event, conversation=talk))
         who = await self._directory.identify_call(talk) if talk is not None else None
+        _note(event.conversation_id, talk.agent_id if talk is not None else "", who)
         own = self._directory.own_numbers(talk) if talk is not None else []
         owner = owner_of(who.caller if who else None, event.conversation_id)
+        agent = talk.agent_id if talk is not None else ""
+        web = talk is not None and talk.channel == "web"
 
         digest = self._directory.digest(event.conversation_id)
 
@@ -228,6 +236,8 @@ class Ingest:
                     tx, who, own, (talk.started_at if talk else 0) or event.event_timestamp or now
                 )
                 self._calls.describe(tx, archived, who.caller if who else None, now=now, job_id=job_id)
+                if agent:
+                    self._profiles.met(tx, agent, web=web)
             accepted = Accepted(
                 conversation_id=event.conversation_id,
                 webhook_type=event.type,
@@ -246,6 +256,8 @@ class Ingest:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)
+        if agent and recorded.newest:
+            self._profiles.remember(agent, web=web)
         self._queue.announce()
         return accepted
 
@@ -356,6 +368,7 @@ class Ingest:
             understood.secrets,
             self._extractor.name,
         )
+        self._metrics.extracted("completed" if understood.heard else "nothing", reasons(understood.dropped))
         return Done(write)
 
     def _open(self, path: str) -> tuple[Event, Conversation]:
@@ -377,6 +390,7 @@ class Ingest:
         now = self._clock()
         heard_at = talk.started_at or event.event_timestamp or now
         who = await self._directory.identify_call(talk)
+        _note(talk.conversation_id, talk.agent_id, who)
         known = await self._memories.active(who.caller) if who is not None else []
         known = [
             memory
@@ -384,7 +398,9 @@ class Ingest:
             if memory.first_heard <= heard_at and memory.conversation_id != talk.conversation_id
         ]
         turns, removed = await asyncio.to_thread(redact.redact_turns, talk.turns, self._privacy)
-        extraction = await extractor.extract(evolve(talk, turns=turns, collected=self._harmless(talk)), known)
+        extraction = await extractor.extract(
+            evolve(await self._introduced(talk), turns=turns, collected=self._harmless(talk)), known
+        )
         arrived_at = (await self._calls.get(talk.conversation_id)).received_at
         heard = [_heard(talk, self._redacted(fact), heard_at, arrived_at) for fact in extraction.facts]
         dropped = [asdict(entry) | {"content": self._hide(entry.content)} for entry in extraction.dropped]
@@ -395,6 +411,8 @@ class Ingest:
             heard=tuple(heard),
             dropped=tuple(dropped),
             secrets=sum(removed.values()),
+            title=self._presentable(talk.title),
+            summary=self._presentable(talk.summary),
         )
 
     def _learn(self, tx: Transaction, understood: _Understood) -> int:
@@ -408,8 +426,21 @@ class Ingest:
             conversation_id=talk.conversation_id,
             reconcile=self._reconcile,
         )
+        if who is not None and (turn := asked_to_be_forgotten(talk.turns)) is not None:
+            log.warning("call %s: the caller asks to be forgotten", talk.conversation_id)
+            self._calls.asked(tx, who.caller, talk.conversation_id, turn, at=understood.heard_at)
+            if self._honours_requests:
+                job = NewJob(kind=ERASE, args={"caller": who.caller}, unique_key=who.caller)
+                self._queue.enqueue(tx, job, now=self._clock())
         outcome = "completed" if understood.heard else "nothing"
-        self._calls.settle(tx, talk.conversation_id, outcome=outcome, dropped=understood.dropped)
+        self._calls.settle(
+            tx,
+            talk.conversation_id,
+            outcome=outcome,
+            dropped=understood.dropped,
+            title=understood.title,
+            summary=understood.summary,
+        )
         if who is not None:
             self._prepare(tx, who.caller, self._clock(), talk.conversation_id)
         return changed
@@ -446,7 +477,7 @@ class Ingest:
         before = await self._memories.facts(conversation_id)
         understood = await self._understand(event, talk, extractor)
         if adopt:
-            await self._database.write(lambda tx: self._learn(tx, understood))
+            await self._database.write(partial(self._adopt_reading, understood, extractor.name, model))
         return Replay(
             conversation_id=conversation_id,
             provider=extractor.name,
@@ -457,8 +488,38 @@ class Ingest:
             adopted=adopt,
         )
 
+    async def _introduced(self, talk: Conversation) -> Conversation:
+        """A call that says who its agent is, as far as its profile tells."""
+        profile = await self._profiles.get(talk.agent_id)
+        if profile is None:
+            return talk
+        return evolve(
+            talk,
+            agent_name=talk.agent_name or profile.name,
+            agent_role=profile.role,
+            agent_company=profile.company,
+            language=talk.language or profile.language,
+        )
+
+    def _adopt_reading(self, understood: _Understood, provider: str, model: str, tx: Transaction) -> None:
+        self._learn(tx, understood)
+        who = understood.who
+        subjects = (understood.talk.conversation_id, *((who.caller,) if who else ()))
+        details = {"provider": provider, "model": model, "facts": len(understood.heard)}
+        self._by_admin(tx, "call.replay_adopted", subjects, details)
+
+    def _by_admin(
+        self, tx: Transaction, action: str, subjects: Sequence[str], details: Mapping[str, Any]
+    ) -> None:
+        entry = Entry(at=self._clock(), actor="admin", action=action, subjects=subjects, details=details)
+        self._audit.note(tx, entry)
+
     def _hide(self, text: str) -> str:
         return redact.redact(text, self._privacy)
+
+    def _presentable(self, text: str) -> str:
+        """What ElevenLabs says of a call: it may repeat what must not be kept."""
+        return "" if to_the_model(text) else self._hide(text)
 
     def _redacted(self, fact: Fact) -> Fact:
         """A fact without secrets: a model may put together again what stood in pieces in the call."""
@@ -550,9 +611,13 @@ class Ingest:
                 tx, heard, owner=who.caller, conversation_id=None, reconcile=self._reconcile
             )
             self._prepare(tx, who.caller, now)
+            if new:
+                self._by_admin(tx, "memory.added", (who.caller,), {"facts": new})
             return new
 
-        return await self._database.write(transaction)
+        new = await self._database.write(transaction)
+        self._queue.announce()  # the replica's job, if there is a replica
+        return new
 
     async def edit(self, memory: Memory, new: Fact) -> Memory:
         """Put the operator's words in a memory's place; the old row stays, superseded."""
@@ -572,16 +637,18 @@ class Ingest:
             known = self._memories.of_owner(tx, memory.owner)
             return next(m for m in known if m.status is Status.ACTIVE and m.content == fact.content)
 
-        return await self._decided(memory, change)
+        return await self._decided(memory, "memory.edited", change)
 
     async def pin(self, memory: Memory, pinned: bool) -> Memory:
         """Keep a memory in front of others whatever its importance, or no longer."""
-        return await self._decided(memory, lambda tx: self._memories.pin(tx, memory.id, pinned))
+        action = "memory.pinned" if pinned else "memory.unpinned"
+        return await self._decided(memory, action, lambda tx: self._memories.pin(tx, memory.id, pinned))
 
     async def restore(self, memory: Memory) -> Memory:
         """Undo what ended a memory; Conflicting if nothing did."""
         return await self._decided(
             memory,
+            "memory.restored",
             lambda tx: self._memories.restore(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
         )
 
@@ -589,6 +656,7 @@ class Ingest:
         """Forget a memory and the facts it rests on, for good; the archived transcript stays."""
         return await self._decided(
             memory,
+            "memory.forgotten",
             lambda tx: self._memories.forget(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
         )
 
@@ -601,18 +669,21 @@ class Ingest:
             self._calls.merge(tx, caller, into)
             self._memories.merge(tx, caller, into, reconcile=self._reconcile)
             self._prepare(tx, into, self._clock())
+            self._by_admin(tx, "caller.merged", (caller, into), {"into": into})
 
         await self._database.write(transaction)
         self._directory.aliases.update(await self._calls.aliases())
         self._queue.announce()
 
-    async def _decided(self, memory: Memory, change: Callable[[Transaction], Memory]) -> Memory:
+    async def _decided(self, memory: Memory, action: str, change: Callable[[Transaction], Memory]) -> Memory:
         """Write an operator's decision and what the caller's next call is given after it."""
 
         def transaction(tx: Transaction) -> Memory:
             changed = change(tx)
             if memory.caller is not None:
                 self._prepare(tx, memory.caller, self._clock())
+            about = dict.fromkeys((memory.id, changed.id, memory.caller or memory.conversation_id or ""))
+            self._by_admin(tx, action, tuple(filter(None, about)), {})
             return changed
 
         changed = await self._database.write(transaction)
@@ -718,6 +789,11 @@ class _Base64:
             self._begun = True
         if audio:
             self._write(audio)
+
+
+def _note(conversation_id: str, agent_id: str, who: Identified | None) -> None:
+    """Let the log say what call this is about; the caller's key is their pseudonym there."""
+    logs.note(conversation=conversation_id, agent=agent_id, caller=who.caller if who else None)
 
 
 def _erased(event: Event) -> Accepted:

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.handlers
 import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from io import TextIOWrapper
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from attrs import frozen
+
+from elaaoms.errors import ElaaomsError
+
 _FIELDS: ContextVar[Mapping[str, Any]] = ContextVar("log_fields", default=MappingProxyType({}))
+_LONGEST = 200  # characters of a field's value: ids may come from outside
+_AREAS = {  # what the operator calls a part of the program, and its loggers
+    "webhooks": ("elaaoms.http",),
+    "jobs": ("elaaoms.jobs", "elaaoms.ingest", "elaaoms.extract", "elaaoms.greeting"),
+    "llm": ("elaaoms.llm",),
+    "openmemory": ("elaaoms.replica", "elaaoms.remote"),
+}
 _PRIORITIES = {"CRITICAL": "<2>", "ERROR": "<3>", "WARNING": "<4>", "INFO": "<6>", "DEBUG": "<7>"}
 _BREAKS = str.maketrans(
     {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: " ", 0x2029: " "}
@@ -23,11 +37,27 @@ _BREAKS = str.maketrans(
 @contextmanager
 def fields(**values: Any) -> Iterator[None]:
     """Add fields to every line logged inside the block, also by the tasks started there."""
-    token = _FIELDS.set({**_FIELDS.get(), **values})
+    token = _FIELDS.set({**_FIELDS.get(), **_told(values)})
     try:
         yield
     finally:
         _FIELDS.reset(token)
+
+
+def note(**values: Any) -> None:
+    """Add fields to every line from here to the end of the innermost `fields` block; outside of one to none."""
+    known = _FIELDS.get()
+    if isinstance(known, dict):
+        known.update(_told(values))
+
+
+def _told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What there is to tell, cut: an id of a megabyte is somebody's joke."""
+    return {
+        name: value[:_LONGEST] if isinstance(value, str) else value
+        for name, value in values.items()
+        if value not in (None, "")
+    }
 
 
 class _Formatter(logging.Formatter):
@@ -47,15 +77,17 @@ class _Formatter(logging.Formatter):
                 "logger": record.name,
                 "message": message,
                 **_FIELDS.get(),
+                **getattr(record, "figures", {}),
             }
             return json.dumps(entry | ({"trace": trace} if trace else {}), default=str)
         rest = "".join(f" {key}={value}" for key, value in _FIELDS.get().items())
         line = f"{record.name}: {message}{rest}".translate(_BREAKS)
-        if trace:  # a traceback is ours, and unreadable on one line
-            line = f"{line}\n{trace}"
+        if trace:  # a traceback is unreadable on one line; no line of it can be taken for one of ours
+            shown = (part.translate(_BREAKS) for part in trace.split("\n"))
+            line = "\n".join([line, *(f"    | {part}" for part in shown)])
         if self._kind == "journal":
             priority = _PRIORITIES.get(record.levelname, "<6>")
-            return "\n".join(f"{priority}{part}" for part in line.splitlines())
+            return "\n".join(f"{priority}{part}" for part in line.split("\n"))
         return f"{self._time(record)} {record.levelname:<7} {line}"
 
     def _time(self, record: logging.LogRecord) -> str:
@@ -77,17 +109,70 @@ def _kind(exc_info: Any) -> str:
     return exc_info[0].__name__ if exc_info[0] else "unknown"
 
 
-def configure(level: str, style: str) -> None:
-    """Log to stderr as `text` or `json`; `auto` is text, with priorities when the journal reads it."""
+class _File(logging.handlers.RotatingFileHandler):
+    """A file of JSON lines for our eyes alone, that begins anew when it is full."""
+
+    def __init__(self, path: Path, *, largest: int, kept: int) -> None:
+        super().__init__(path, maxBytes=largest, backupCount=kept, encoding="utf-8")
+        self.setFormatter(_Formatter("json"))
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", opener=_private)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk costs lines here and nothing else; they stand on stderr."""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+@frozen(kw_only=True)
+class Files:
+    """Where lines are written besides stderr: all of them, and those of `errors` and above in a file of their own."""
+
+    folder: Path
+    largest: int
+    kept: int
+    errors: str = "warning"
+
+
+def configure(
+    level: str, style: str, levels: Mapping[str, str] = MappingProxyType({}), files: Files | None = None
+) -> None:
+    """Log to stderr as `text` or `json`; `auto` is text, with priorities when the journal reads it.
+
+    `levels` are those of areas (`_AREAS`) that have one of their own. ElaaomsError when no file can be written.
+    """
     if style == "auto":
         style = "journal" if _under_journal() else "text"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(style))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, *_files(files)]
     root.setLevel(logging.WARNING)
     logging.getLogger("elaaoms").setLevel(level.upper())
+    for area, names in _AREAS.items():
+        for name in names:
+            logging.getLogger(name).setLevel((levels.get(area) or "notset").upper())
     logging.getLogger("aiohttp.server").addFilter(_Malformed())
+
+
+def _files(files: Files | None) -> list[logging.Handler]:
+    if files is None:
+        return []
+    try:
+        for folder in (files.folder.parent, files.folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        everything, errors = (
+            _File(files.folder / name, largest=files.largest, kept=files.kept)
+            for name in ("elaaoms.log", "errors.log")
+        )
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise ElaaomsError(f"cannot write to {files.folder} (logging.file): {reason}") from error
+    errors.setLevel(files.errors.upper())
+    return [everything, errors]
 
 
 def _under_journal() -> bool:

@@ -1,9 +1,14 @@
-"""Decide what new facts do to what is known: nothing is merged that differs in a number, a date, a name or a no."""
+"""Decide what new facts do to what is known: nothing is merged that differs in a number, a date, a name or a no.
+
+Likeness only nominates (`same.py` says what vetoes). What is nominated and vetoed is an update: where the caller's
+words say that something changed, the old memory ends; where they deny or exclude what is known, both stand,
+linked; else, as with another order's number, both stand side by side.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from math import inf
 from types import MappingProxyType
@@ -12,9 +17,11 @@ from typing import TypeAlias, assert_never
 from attrs import evolve, frozen
 
 from elaaoms.memory import Fact, Heard, Memory, Relation, Revision, Status
-from elaaoms.words import denies, names, stems, values
+from elaaoms.same import Similarity, Verdict, Veto, covers, judge, kinship, lexical, likeness, touch, veto
+from elaaoms.words import stems
 
-DUPLICATE_THRESHOLD = 0.85  # share of stems in common that nominates two texts as the same
+DUPLICATE_THRESHOLD = 0.85  # likeness that nominates two texts as the same
+UPDATE_MARGIN = 0.1  # how much less alike what was changed or denied may be
 SHARE_IMPORTANCE = 8  # from here on every agent may know
 
 # Attributes that do not change by themselves: a different value, said without a word of change,
@@ -34,6 +41,11 @@ _STABLE = frozenset(
 )
 _CONTACT, _NO_CONTACT = "contact", "no_contact:"
 _MENTIONED = "mentioned"  # the value of an order that was only spoken about
+
+
+# Vetoes that leave open what both texts are about: one of its values changed, or it is denied or excluded.
+_OPPOSING = frozenset({Veto.NEGATION, Veto.OPPOSITE})
+_CHANGED = _OPPOSING | {Veto.VALUE, Veto.NAME, Veto.CONTRAST}
 
 
 @frozen
@@ -76,10 +88,11 @@ class _Relation(StrEnum):
 
 @frozen(kw_only=True)
 class Policy:
-    """The two numbers an operator may set ([memory] in elaaoms.toml)."""
+    """The two numbers an operator may set ([memory] in elaaoms.toml), and what tells how alike two texts are."""
 
     duplicate_threshold: float = DUPLICATE_THRESHOLD
     share_importance: int = SHARE_IMPORTANCE
+    similarity: Similarity = lexical
 
 
 def _candidates(heard: Heard, memories: Iterable[Memory]) -> list[Memory]:
@@ -123,19 +136,16 @@ def _by_relation(fact: Fact, related: Memory) -> Decision:
             return Supersede((related,))
         case Relation.CONTRADICTS if kindred:
             return Conflict(related)
-        case Relation.REFINES if _covers(fact.content, related.content):
+        case Relation.REFINES if covers(fact.content, related.content):
             return Reinforce(related, refine=True)
-        case Relation.SAME | Relation.REFINES if may_merge(related.content, fact.content):
-            return Reinforce(related)
-        case Relation.SAME if denies(fact.content) != denies(related.content):
-            return Conflict(related)
+        case Relation.SAME | Relation.REFINES:
+            stands_against = veto(related.content, fact.content)
+            if stands_against is None:
+                return Reinforce(related)
+            opposed = fact.relation is Relation.SAME and stands_against in _OPPOSING
+            return Conflict(related) if opposed else Add()
         case _:
             return Add()
-
-
-def _covers(new: str, old: str) -> bool:
-    """Whether a new text keeps every number, date and name of the old one and does not turn it into its opposite."""
-    return values(old) <= values(new) and names(old) <= names(new) and denies(old) == denies(new)
 
 
 def _by_slot(heard: Heard, holders: Sequence[Memory]) -> Decision:
@@ -174,31 +184,44 @@ def _relation(old: str, new: str) -> _Relation:
 
 
 def _by_text(fact: Fact, candidates: Sequence[Memory], policy: Policy) -> Decision:
-    new = frozenset(stems(fact.content))
-    nominated = None
-    best = 0.0
-    for memory in candidates:
-        old = frozenset(stems(memory.content))
-        overlap = len(new & old) / len(new | old) if new | old else 0.0
-        if memory.category == fact.category and overlap >= max(best, policy.duplicate_threshold):
-            nominated, best = memory, overlap
-    if nominated is None:
-        return Add()
-    if denies(fact.content) != denies(nominated.content):
-        return Supersede((nominated,)) if fact.changes else Conflict(nominated)
-    if not may_merge(nominated.content, fact.content):
-        return Supersede((nominated,)) if fact.changes else Add()
-    return Reinforce(nominated)
+    near = [entry for entry in _alike(fact, candidates, policy) if entry.verdict.about]
+    same = [
+        entry for entry in near if entry.verdict.veto is None and entry.likeness >= policy.duplicate_threshold
+    ]
+    denied = [entry for entry in near if entry.verdict.veto in _OPPOSING]
+    changed = [entry for entry in near if entry.verdict.veto in _CHANGED]
+    if same:
+        known = max(same, key=_Near.closeness).memory
+        if fact.changes and denied:
+            return Supersede(tuple(entry.memory for entry in denied), known)
+        return Reinforce(known)
+    if fact.changes and changed:
+        return Supersede((max(changed, key=_Near.closeness).memory,))
+    return Conflict(max(denied, key=_Near.closeness).memory) if denied else Add()
 
 
-def may_merge(old: str, new: str) -> bool:
-    """Whether no veto stands against taking two similar texts for the same: values, names and negation agree."""
-    old_names, new_names = names(old), names(new)
-    return (
-        values(old) == values(new)
-        and denies(old) == denies(new)
-        and not (old_names - new_names and new_names - old_names)
-    )
+@frozen
+class _Near:
+    """A memory that a fact is like."""
+
+    memory: Memory
+    likeness: float
+    verdict: Verdict
+
+    def closeness(self) -> tuple[float, float, str]:
+        """The most alike is the closest; of equals the one heard last."""
+        return self.likeness, self.memory.last_heard, self.memory.id
+
+
+def _alike(fact: Fact, memories: Sequence[Memory], policy: Policy) -> Iterator[_Near]:
+    """The memories that a fact may repeat or change, by their likeness alone."""
+    for memory in memories:
+        if memory.category is not fact.category or not touch(memory.content, fact.content):
+            continue
+        like = likeness(memory.content, fact.content, policy.similarity)
+        near = max(like, kinship(memory.content, fact.content))
+        if near >= policy.duplicate_threshold - UPDATE_MARGIN:
+            yield _Near(memory, like, judge(memory.content, fact.content, policy.similarity))
 
 
 def learn(

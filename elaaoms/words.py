@@ -1,4 +1,4 @@
-"""What a sentence is made of: stems to compare, values that must agree, names, and whether it denies."""
+"""What a sentence is made of: words, the stems they are found by, and values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import Stemmer
 
 _WORD = re.compile(r"\w+(?:['’]\w+)?(?:-\w+)*", re.UNICODE)
 _VALUE = re.compile(r"[\w./:-]*\d[\w./:-]*", re.UNICODE)
-_NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][a-zà-öø-ÿ]+(?:['’-][A-Z]?[a-z]+)*", re.UNICODE)
 
 STOP_WORDS = frozenset(
     """a about above after again all also am an and any are as at be because been before being below between both
@@ -25,11 +24,6 @@ _NOT = frozenset(
     """no not never none neither nor cannot isn't aren't wasn't weren't don't doesn't didn't won't wouldn't can't
     couldn't shouldn't hasn't haven't hadn't""".split()
 )
-_NEGATIONS = _NOT | frozenset(
-    """without unable refused refuses stopped cancelled canceled quit sold lost unsubscribed revoked rejected declined
-    anymore""".split()
-)
-
 _MONTHS = frozenset(
     """january february march april may june july august september october november december monday tuesday
     wednesday thursday friday saturday sunday today tomorrow yesterday""".split()
@@ -83,11 +77,6 @@ def values(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def names(text: str) -> frozenset[str]:
-    """Capitalised words inside a sentence, lower-cased."""
-    return frozenset(name.casefold() for name in _NAME.findall(text)) - _MONTHS
-
-
 _NAME_IS = re.compile(
     r"(?:the caller's name is|the caller is (?:called|named)|der name d(?:es anrufers|er anruferin) (?:ist|lautet)|"
     r"d(?:er anrufer|ie anruferin) heißt|quien llama se llama|el nombre de quien llama es|"
@@ -100,8 +89,3 @@ def name_in(content: str) -> str:
     """The name that a memory says is the caller's ("The caller's name is Robin Baker."), or an empty text."""
     match = _NAME_IS.fullmatch(content.strip())
     return match[1].rstrip(".") if match else ""
-
-
-def denies(text: str) -> bool:
-    """Whether the text negates or ends something."""
-    return not _NEGATIONS.isdisjoint(words(text)) or "no longer" in text.casefold()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
+import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 from attrs import evolve, field, frozen
 from multidict import CIMultiDictProxy
 
+from elaaoms import logs
 from elaaoms.config import Config, Secrets, Server
 from elaaoms.daemon import Running, running
 from elaaoms.webhooks import sign
@@ -245,6 +248,30 @@ class Platform:
         return int(self.sql(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608
 
 
+# -- time ---------------------------------------------------------------------------
+
+
+def grows_linearly(short: Callable[[], object], long: Callable[[], object], factor: float) -> bool:
+    """Whether `long`, with `factor` times as much to read, takes that much longer at most, give or take a half.
+
+    The time is this thread's own on the processor, so that a busy machine changes nothing.
+    """
+    short()
+    return _elapsed(long) <= 1.5 * factor * _elapsed(short) + 0.05
+
+
+def _elapsed(work: Callable[[], object]) -> float:
+    best = 99.0
+    for _ in range(2):
+        gc.collect()
+        gc.disable()
+        began = time.thread_time()
+        work()
+        best = min(best, time.thread_time() - began)
+        gc.enable()
+    return best
+
+
 # -- a daemon -----------------------------------------------------------------------
 
 
@@ -276,6 +303,18 @@ async def started(
         connected(up.url, up.admin_url, config.data, up=up) as platform,
     ):
         yield platform
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands that run within a test set the process's logging up; the next test finds it as before."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    for name in ("elaaoms", *(name for names in logs._AREAS.values() for name in names)):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import os
 import random
 import resource
 import stat
+import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elaaoms.archive import WHOLE, Archive, Archived, Incoming
+from elaaoms.archive import WHOLE, Archive, Archived, Incoming, _Shared
 from elaaoms.errors import Conflicting, StorageUnavailable
 from elaaoms.webhooks import AUDIO, FAILURE, TRANSCRIPTION, Event
 
@@ -471,3 +473,36 @@ async def test_removing_twice_is_fine(archive: Archive) -> None:
     archive.remove(archived.path)
     archive.remove(archived.path)
     assert files(archive) == {}
+
+
+def test_one_flush_serves_everybody_who_asked_before_it_began() -> None:
+    flushes: list[int] = []
+    entered, leave = threading.Event(), threading.Event()
+
+    def flush() -> None:
+        flushes.append(1)
+        entered.set()
+        leave.wait(10)
+
+    shared = _Shared(flush)
+    with ThreadPoolExecutor(9) as threads:
+        first = threads.submit(shared)
+        assert entered.wait(10)
+        others = [threads.submit(shared) for _ in range(8)]
+        while shared._asked < 9:
+            time.sleep(0.001)
+        assert not any(other.done() for other in others), "nobody is served by a flush that began before"
+        leave.set()
+        for one in (first, *others):
+            one.result(10)
+    assert len(flushes) == 2
+
+
+def test_a_flush_that_failed_serves_nobody() -> None:
+    def flush() -> None:
+        raise StorageUnavailable("no")
+
+    shared = _Shared(flush)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            shared()

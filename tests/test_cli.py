@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +118,8 @@ def test_bad_usage_ends_with_2_and_no_traceback(tmp_path: Path, arguments: str) 
 
 
 def test_the_demo_tells_its_story_without_any_file_or_key(tmp_path: Path) -> None:
-    began = time.monotonic()
     told = elaaoms("demo", cwd=tmp_path)
     assert told.returncode == 0, told.stdout + told.stderr
-    assert time.monotonic() - began < 10
     assert told.stderr == ""
     for word in ("Robin", "XYZ-789", "York", "peanuts"):
         assert word in told.stdout
@@ -362,3 +359,31 @@ async def test_memories_show_prints_the_words_with_the_turns_around_them(tmp_pat
     assert "My name is Robin Baker." in shown.stdout
     assert nothing.returncode == 1
     assert is_one_sentence(nothing.stderr)
+
+
+def test_eval_retrieval_answers_with_the_keys_of_the_contract(tmp_path: Path) -> None:
+    lines = [
+        {"caller": "a", "key": "dog", "content": "The caller has a dog.", "event_date": "2026-05-01"},
+        {"caller": "a", "key": "sofa", "content": "The sofa is green."},
+        {"caller": "a", "query": "any pets", "relevant": ["dog"], "group": "kin"},
+        {"caller": "a", "query": "tax return", "relevant": [], "group": "off_topic"},
+    ]
+    file = tmp_path / "set.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    done = CliRunner().invoke(main, ["eval", "retrieval", "--json", str(file)])
+    report = json.loads(done.output)
+    keys = {
+        "n",
+        "recall@5",
+        "recall@10",
+        "recall@20",
+        "hit@5",
+        "hit@10",
+        "mrr",
+        "ndcg@10",
+        "off_topic_silent",
+    }
+    assert keys <= set(report)
+    assert (report["n"], report["mrr"], report["off_topic_silent"]) == (1, 1.0, 1.0)
+    assert set(report["groups"]) == {"kin", "off_topic"}
+    assert "±" in CliRunner().invoke(main, ["eval", "retrieval", str(file)]).output

@@ -136,6 +136,7 @@ async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(tmp_path: Path
         listener.settimeout(START_S)
         async with serving(install(tmp_path), {"NOTIFY_SOCKET": address}) as (_, running):
             assert await asyncio.to_thread(listener.recv, 1024) == b"READY=1"
+            assert b"STATUS=0 jobs waiting" in await asyncio.to_thread(listener.recv, 1024)
             running.terminate()
             assert await asyncio.to_thread(listener.recv, 1024) == b"STOPPING=1"
             assert await asyncio.to_thread(running.wait, START_S) == 0

@@ -454,6 +454,16 @@ async def test_callers_are_found_by_number_name_id_and_remembered_words(
     assert (await visitor.get("/callers/search?q=robin&further=x")).status == 400
 
 
+async def test_a_wish_to_be_forgotten_is_shown_until_it_is_answered(visitor: Visitor) -> None:
+    wish = "Please delete all my data and forget me."
+    await visitor.platform.takes(call("I live in Oslo.", wish, conversation_id="conv_wish"))
+    text = (await visitor.get()).body.decode()
+    assert "Asked to be forgotten" in text
+    action = text.split("/decline")[0].rpartition("/dashboard")[2] + "/decline"
+    assert (await visitor.submit("", action)).status == 303
+    assert "Asked to be forgotten" not in (await visitor.get()).body.decode()
+
+
 async def test_now_says_what_is_wrong(config: Config) -> None:
     async with started(config) as platform:
         visitor = Visitor(platform)

@@ -440,7 +440,7 @@ async def test_the_pragmas_that_durability_rests_on_are_in_force(database: Datab
         "secure_delete": 1,
         "trusted_schema": 0,
         "cell_size_check": 1,
-        "busy_timeout": 5000,
+        "busy_timeout": 2000,
     }
     got = await database.write(
         lambda tx: {name: tx.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}

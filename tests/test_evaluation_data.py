@@ -51,8 +51,8 @@ _DATED = re.compile(
 _AGREES = re.compile(
     r"^\W*(?:oh?|ah|well|ach|ay|bon|bueno|so)?\W*"
     r"(?:yes|yeah|yep|sure|okay|ok|right|correct|exactly|great|good|perfect|brilliant|wonderful|cool|fine|lovely|"
-    r"sounds|thank|thanks|please|alright|aye|that(?:'?s|'d| works)|"
-    r"ja|genau|richtig|stimmt|gut|gern|einverstanden|super|sehr schön|"
+    r"sounds|thank|thanks|please|alright|aye|that(?:'?s|'d| works| would be)|"
+    r"ja|genau|richtig|stimmt|gut|gern|einverstanden|super|sehr (?:schön|gut)|"
     r"sí|vale|perfecto|de acuerdo|estupendo|correcto|gracias|muy bien|"
     r"oui|d'accord|exact|très bien|parfait|super|merci)\b",
     re.IGNORECASE,

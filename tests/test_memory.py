@@ -99,6 +99,16 @@ async def test_processing_a_call_twice_changes_nothing(bench: Bench) -> None:
     assert await bench.all() == before
 
 
+async def test_what_was_merged_by_its_words_keeps_every_quote_and_one_id(bench: Bench) -> None:
+    await bench.hear(1, plain("The caller rents three kayaks.", quote="I've got three kayaks"))
+    (first,) = await bench.all()
+    await bench.hear(2, plain("The caller rents 3 kayaks.", quote="my 3 kayaks"))
+    (memory,) = await bench.all()
+    assert (memory.id, memory.reinforcements) == (first.id, 1)
+    evidence = (await bench.store.evidence([memory.id]))[memory.id]
+    assert [entry.quote for entry in evidence] == ["I've got three kayaks", "my 3 kayaks"]
+
+
 async def test_every_quote_of_a_reinforced_memory_is_kept(bench: Bench) -> None:
     await bench.hear(1, home("Leeds", quote="I live in Leeds"))
     await bench.hear(2, home("Leeds", quote="Leeds, as I said"), agent="agent_b")

@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elaaoms.calls import LastCall
+from elaaoms.embed.builtin import token_table
 from elaaoms.greeting import MAX_CONTEXT, MAX_GREETING, MAX_MEMORY, Style, prepare, presentable, stranger
 from elaaoms.memory import Category, Memory, Status
-from elaaoms.rank import rank
+from elaaoms.rank import Ranked
+from elaaoms.rank import rank as ranking
 from elaaoms.recall import MAX_ANSWER, NOTHING, answer
 
 NOV_2, NOV_9 = 1793620800.0, 1794225600.0  # 2 and 9 November 2026, noon UTC
+TODAY = date(2026, 11, 22)
 STYLE = Style(stranger="Hello! How can I help you today?", expires_days=90)
 
 
@@ -48,6 +51,10 @@ def memory(content: str, **more: Any) -> Memory:
         "last_heard": NOV_2,
     }
     return Memory(**values | more)
+
+
+def rank(query: str, memories: list[Memory], *, limit: int) -> list[Ranked]:
+    return ranking(query, memories, token_table(), today=TODAY, limit=limit)
 
 
 NAME = memory(
@@ -259,22 +266,27 @@ def test_whatever_a_caller_said_what_is_sent_is_harmless(said: list[tuple[str, C
 
 
 def test_the_answer_can_be_read_aloud_with_its_day() -> None:
-    body = answer(rank("order", KNOWN, limit=5), "agent_a")
-    assert body["result"] == "On 2 November 2026: Order XYZ-789 has not arrived."
+    body = answer([rank("order", KNOWN, limit=5)[0]], "agent_a", today=TODAY)
+    assert body["result"] == "Order XYZ-789 has not arrived, as the caller said on the second of November."
     (entry,) = body["memories"]
     assert entry["when"] == date(2026, 11, 2).isoformat()
     assert (entry["agent_id"], entry["shared"]) == ("agent_a", False)
 
 
 def test_nothing_found_is_a_sentence_too() -> None:
-    assert answer([], "all") == {"found": False, "result": NOTHING, "memories": [], "searched_agents": "all"}
+    assert answer([], "all", today=TODAY) == {
+        "found": False,
+        "result": NOTHING,
+        "memories": [],
+        "searched_agents": "all",
+    }
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=400), min_size=1, max_size=20), st.text(max_size=300))
 def test_an_answer_always_fits_into_two_kilobytes(said: list[str], agent: str) -> None:
     memories = [memory(f"kayak {text}"[:400], number=n, agent_id=agent) for n, text in enumerate(said)]
-    body = answer(rank("kayak", memories, limit=20), agent)
+    body = answer(rank("kayak", memories, limit=20), agent, today=TODAY)
     text = json.dumps(body)
     assert len(text) < MAX_ANSWER
     assert "{{" not in text

@@ -200,6 +200,90 @@ def test_the_same_words_in_another_order_or_form_are_the_same() -> None:
     assert len(memories) == 1
 
 
+def test_every_statement_that_was_merged_keeps_its_place_and_its_memory() -> None:
+    said = [
+        heard(fact("The caller rents three kayaks.", quote="I've got three kayaks"), day=1),
+        heard(fact("The caller rents 3 kayaks.", quote="my 3 kayaks"), day=2),
+        heard(fact("The caller hires three kayaks.", quote="hired three"), day=3),
+    ]
+    revision = learn(said[:2], (), OWNER, policy=Policy())
+    (memory,) = revision.memories
+    assert revision.effects == {said[0].key: (memory.id, "added"), said[1].key: (memory.id, "reinforced")}
+    assert memory.source_quote == "I've got three kayaks"
+    assert len(after(*said)) == 2  # nothing here says that to hire is to rent
+
+
+def test_a_similarity_that_is_given_nominates_instead_of_common_words() -> None:
+    said = [heard(fact("The caller rents a kayak.")), heard(fact("The caller hires a kayak."), day=2)]
+
+    def table(one: str, other: str) -> float:
+        return 0.9 if (one != other and "kayak" in one) or {one, other} == {"rents", "hires"} else 0.0
+
+    assert len(after(*said)) == 2
+    assert len(after(*said, policy=Policy(similarity=table))) == 1
+    assert len(after(*said, policy=Policy(similarity=table, duplicate_threshold=0.95))) == 2
+
+
+def test_however_alike_two_texts_are_called_a_veto_stands() -> None:
+    said = [heard(fact("Order 4471 is late.")), heard(fact("Order 4417 is late."), day=2)]
+    memories = after(*said, policy=Policy(similarity=lambda one, other: 1.0))
+    assert contents(memories) == ["Order 4471 is late.", "Order 4417 is late."]
+    assert not any(memory.conflict_with for memory in memories)
+
+
+def test_a_value_that_the_caller_changed_takes_the_place_of_the_old_one() -> None:
+    old = heard(fact("The bus for the club leaves at 9:00."))
+    new = heard(fact("The bus for the club leaves at half past nine.", changes=True), day=2)
+    memories = after(old, new)
+    assert contents(memories) == ["The bus for the club leaves at half past nine."]
+    assert contents(memories, Status.SUPERSEDED) == ["The bus for the club leaves at 9:00."]
+
+
+def test_what_excludes_what_is_known_contradicts_it_until_the_caller_settles_it() -> None:
+    window = heard(fact("The caller sits at the window on long flights."))
+    aisle = heard(fact("The caller sits on the aisle on long flights."), day=2)
+    both = after(window, aisle)
+    assert len(contents(both)) == 2
+    assert all(memory.conflict_with for memory in both)
+    again = heard(fact("On long flights the caller sits on the aisle.", changes=True), day=3)
+    settled = after(window, aisle, again)
+    assert contents(settled) == ["The caller sits on the aisle on long flights."]
+    assert not any(memory.conflict_with for memory in settled)
+
+
+def test_what_differs_and_may_both_be_true_stands_side_by_side() -> None:
+    nuts = heard(fact("The caller gets hives from nuts."))
+    eggs = heard(fact("The caller gets hives from eggs."), day=2)
+    both = after(nuts, eggs)
+    assert len(contents(both)) == 2
+    assert not any(memory.conflict_with for memory in both)
+
+
+def test_another_order_is_never_taken_for_a_change_of_this_one() -> None:
+    old = heard(fact("Order 4471 is late."))
+    new = heard(fact("Order 4417 is late.", changes=True), day=2)
+    assert contents(after(old, new)) == ["Order 4471 is late.", "Order 4417 is late."]
+
+
+def test_a_denial_said_again_is_the_same_denial() -> None:
+    yes = heard(fact("The pool is heated at night."))
+    no = heard(fact("The pool is not heated at night."), day=2)
+    again = heard(fact("At night the pool isn't heated."), day=3)
+    memories = after(yes, no, again)
+    assert len(memories) == 2
+    assert [memory.reinforcements for memory in memories if "not" in memory.content] == [1]
+
+
+def test_a_statement_is_merged_with_its_equal_and_not_with_what_is_nearly_so() -> None:
+    orders = [heard(fact(f"Order {number} is late."), day=number) for number in (1, 2, 3)]
+    memories = after(*orders, heard(fact("Order two is late."), day=4))
+    assert {memory.content: memory.reinforcements for memory in memories} == {
+        "Order 1 is late.": 0,
+        "Order 2 is late.": 1,
+        "Order 3 is late.": 0,
+    }
+
+
 def related(old: Heard, text: str, relation: Relation, day: int = 2) -> list[Memory]:
     (memory,) = after(old)
     return after(old, heard(fact(text, relation=relation, relates_to=memory.id), day=day))
@@ -267,15 +351,24 @@ SLOTS = st.sampled_from(
 )
 
 
+TEXTS = [
+    "It rains.",
+    "It does not rain.",
+    "It is 5.",
+    "It is 6.",
+    "The bus comes in the morning.",
+    "In the morning the bus comes.",
+    "The bus comes in the evening.",
+    "The bus comes in the evening and stays.",
+    "The bus no longer comes in the morning.",
+]
+
+
 @st.composite
 def said(draw: st.DrawFn) -> Heard:
     slot, values = draw(SLOTS)
     value = draw(st.sampled_from(values))
-    text = (
-        f"About {slot} it is {value}."
-        if slot
-        else draw(st.sampled_from(["It rains.", "It does not rain.", "It is 5."]))
-    )
+    text = f"About {slot} it is {value}." if slot else draw(st.sampled_from(TEXTS))
     return heard(
         fact(text, slot, value, changes=draw(st.booleans()), importance=draw(st.integers(1, 10))),
         day=draw(st.integers(1, 6)),

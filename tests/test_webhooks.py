@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 import tracemalloc
 import unicodedata
@@ -20,6 +21,7 @@ from elevenlabs.errors import BadRequestError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elaaoms import strict, webhooks
 from elaaoms.errors import Unreadable
 from elaaoms.identity import Address, resolve
 from elaaoms.webhooks import (
@@ -816,3 +818,54 @@ def test_the_scanner_passes_a_long_call_on_as_it_comes() -> None:
     assert scanner.finish().conversation_id == "conv_1"
     assert scanner.captured == 200 * len(block)
     assert hmac.compare_digest(digest.digest(), hashlib.sha256(block * 200).digest())
+
+
+# -- the fast way to read an event, and the one that names problems --------------------
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+OUR_TURNS = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": ANYTHING | st.just("user"),
+        "message": ANYTHING,
+        "time_in_call_secs": ANYTHING,
+        "tool_results": ANYTHING | st.lists(st.fixed_dictionaries({"result_value": ANYTHING}), max_size=2),
+        "unknown": ANYTHING,
+    },
+)
+OUR_DATA = st.fixed_dictionaries(
+    {},
+    optional={
+        "conversation_id": ANYTHING | st.just("conv_1"),
+        "user_id": ANYTHING,
+        "transcript": ANYTHING | st.lists(OUR_TURNS, max_size=3),
+        "metadata": ANYTHING
+        | st.fixed_dictionaries({"start_time_unix_secs": ANYTHING, "phone_call": ANYTHING}),
+        "analysis": ANYTHING | st.fixed_dictionaries({"data_collection_results": ANYTHING}),
+    },
+)
+
+
+@given(OUR_DATA)
+def test_the_fast_reader_takes_exactly_what_the_strict_one_takes(raw: dict[str, Any]) -> None:
+    try:
+        expected = strict.structure(webhooks._CONVERTER, raw, webhooks._Data, "$.data")
+    except Unreadable as error:
+        with pytest.raises(Unreadable, match=f"^{re.escape(str(error))}$"):
+            webhooks._structured(raw)
+    else:
+        assert repr(webhooks._structured(raw)) == repr(expected)
+
+
+@given(st.text())
+def test_clean_text_is_the_same_whether_or_not_the_short_way_was_taken(text: str) -> None:
+    slowly = webhooks._CONTROL.sub("", webhooks._SURROGATE.sub("\ufffd", text))
+    assert webhooks.clean(text) == slowly

@@ -24,7 +24,7 @@ from elaaoms.errors import (
     StorageUnavailable,
     Unreadable,
 )
-from elaaoms.jobs import Blocked, Done, Failed, Job, NewJob, Outcome, Retry, Schedule, State
+from elaaoms.jobs import Blocked, Done, Failed, Job, NewJob, Outcome, Postponed, Retry, Schedule, State
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import LOOK_AGAIN_S, Handler, Worker
 
@@ -421,6 +421,34 @@ async def test_no_more_jobs_run_than_allowed(queue: Queue, clock: Clock) -> None
     assert set((await queue.states()).values()) == {State.COMPLETED}
 
 
+async def test_what_ran_when_the_process_died_runs_alone(queue: Queue, clock: Clock) -> None:
+    """Else each of a poison job's kills would cost its neighbours an attempt too."""
+    gate = Gate()
+    first, second = await queue.add(), await queue.add()
+    for _ in range(2):
+        assert await queue.claim(now=NOW) is not None
+    third = await queue.add()
+    await queue.rescue(now=NOW)
+    async with working(queue, clock, work=gate):
+        for expected in (first, second):
+            assert await gate.began.get() == expected
+            assert (await queue.states())[third] == State.AVAILABLE
+            assert gate.began.empty()
+            gate.let(expected)
+        assert await gate.began.get() == third
+        gate.let(third)
+
+
+async def test_a_suspect_does_not_keep_a_worker_from_stopping(queue: Queue, clock: Clock) -> None:
+    gate = Gate()
+    job_id = await queue.add()
+    assert await queue.claim(now=NOW) is not None
+    await queue.rescue(now=NOW)
+    async with working(queue, clock, grace_s=0.05, work=gate):
+        assert await gate.began.get() == job_id
+    assert (await queue.states())[job_id] == State.AVAILABLE
+
+
 async def test_one_callers_jobs_run_in_order_and_others_beside_them(queue: Queue, clock: Clock) -> None:
     gate = Gate()
     robin = [await queue.add(lock="robin") for _ in range(3)]
@@ -630,3 +658,42 @@ async def test_a_job_that_somebody_else_settled_is_left_alone(
     assert await queue.states() == {job_id: State.FAILED}
     assert await effects(queue) == 0
     assert "settled elsewhere" in caplog.text
+
+
+async def test_a_kind_with_a_lane_of_its_own_neither_holds_up_the_others_nor_waits_for_them(
+    queue: Queue, clock: Clock
+) -> None:
+    work, slow = Gate(), Gate()
+    worker = Worker(
+        queue, {"work": work, "slow": slow}, concurrency=1, clock=clock, lanes={"slow": 1}, grace_s=10
+    )
+    stop = asyncio.Event()
+    slow_ids = [await queue.add("slow") for _ in range(2)]
+    work_ids = [await queue.add("work") for _ in range(2)]
+    running = asyncio.create_task(worker.run(stop))
+    assert await slow.began.get() == slow_ids[0]
+    assert await work.began.get() == work_ids[0]
+    assert worker.running == 2
+    work.let(work_ids[0])
+    assert await work.began.get() == work_ids[1]  # while the first slow one still runs
+    assert slow.began.empty()
+    slow.let(slow_ids[0])
+    assert await slow.began.get() == slow_ids[1]
+    work.let(work_ids[1])
+    slow.let(slow_ids[1])
+    stop.set()
+    await running
+
+
+async def test_a_postponed_job_is_never_given_up(queue: Queue, clock: Clock) -> None:
+    settled = await one(queue, clock, returning(Postponed("it is down", 7.0)))
+    assert (settled.state, settled.attempt, settled.run_at) == (State.AVAILABLE, 0, NOW + 7)
+    for _ in range(20):
+        clock.now = settled.run_at
+        job = await queue.claim(now=clock.now)
+        assert job is not None
+        settled = await SQLiteJobQueue.settle(queue, job, Postponed("still down"), now=clock.now)
+        assert settled is not None
+    assert settled.run_at - clock.now == 1800
+    assert settled.errors[0]["reason"] == "it is down"
+    assert len(settled.errors) == 10

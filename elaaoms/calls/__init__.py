@@ -113,6 +113,17 @@ class Volume:
 
 
 @frozen(kw_only=True)
+class Request:
+    """A caller's wish to be forgotten, said in a call; times are unix seconds."""
+
+    id: int
+    caller: str
+    conversation_id: str
+    turn: int
+    asked_at: float
+
+
+@frozen(kw_only=True)
 class Held:
     """A correctly signed body that could not be understood."""
 
@@ -167,8 +178,10 @@ class CallStore(Protocol):
         *,
         outcome: str,
         dropped: Sequence[Mapping[str, Any]],
+        title: str,
+        summary: str,
     ) -> None:
-        """Close a call's extraction: `completed` or `nothing`, and what was dropped why."""
+        """Close a call's extraction: `completed` or `nothing`, what was dropped why, and what may be told of it."""
         ...
 
     def reopen(self, transaction: Transaction, conversation_id: str, job_id: int) -> None:
@@ -212,6 +225,20 @@ class CallStore(Protocol):
 
     def erased(self, transaction: Transaction, digest: str) -> bool:
         """Whether a conversation with this digest was erased."""
+        ...
+
+    def asked(
+        self, transaction: Transaction, caller: str, conversation_id: str, turn: int, *, at: float
+    ) -> None:
+        """Note that a caller asked to be forgotten; the same words count once."""
+        ...
+
+    async def requests(self, *, limit: int = 50) -> list[Request]:
+        """Wishes to be forgotten that nobody has answered, oldest first; an erasure answers them."""
+        ...
+
+    async def decline(self, request_id: int, *, now: float) -> None:
+        """Close a request without an erasure; NotFound."""
         ...
 
     def charge(self, transaction: Transaction, charges: Sequence[Charge]) -> None:
@@ -277,6 +304,14 @@ class CallStore(Protocol):
         """The newest transcription that arrived about a call, as in `events`; NotFound."""
         ...
 
+    async def unheard_of(self, conversation_ids: Sequence[str], kind: str) -> frozenset[str]:
+        """Those of the conversations of which no event of this type arrived."""
+        ...
+
+    async def newest(self) -> float | None:
+        """When the latest call began."""
+        ...
+
     async def unrecorded(self, paths: Sequence[str]) -> list[str]:
         """Those of the archived bodies that have no row."""
         ...
@@ -303,6 +338,10 @@ class CallStore(Protocol):
 
     async def caller(self, address: Address) -> Caller | None:
         """The caller at an address, or with a key (`Address("key", …)`)."""
+        ...
+
+    async def newest_arrival(self) -> float | None:
+        """When the newest event arrived."""
         ...
 
     async def counts(self) -> Mapping[str, int]:

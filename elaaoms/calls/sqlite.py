@@ -9,7 +9,7 @@ from typing import Any
 from attrs import asdict, fields
 
 from elaaoms.archive import HELD, Archived
-from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Slot, Spending, Volume
+from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Request, Slot, Spending, Volume
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import NotFound
 from elaaoms.identity import Address
@@ -85,8 +85,6 @@ class SQLiteCallStore:
             "language": talk.language,
             "started_at": talk.started_at or event.event_timestamp or now,
             "duration_s": talk.duration_s,
-            "title": talk.title[:300],
-            "summary": talk.summary[:4000],
             "received_at": now,
             "job": job_id,
         }
@@ -96,7 +94,7 @@ class SQLiteCallStore:
         )
         transaction.execute(
             f"INSERT INTO calls ({columns}) VALUES ({', '.join(f':{name}' for name in values)})"
-            f" ON CONFLICT (conversation_id) DO UPDATE SET {updates}, outcome = NULL",
+            f" ON CONFLICT (conversation_id) DO UPDATE SET {updates}, outcome = NULL, title = '', summary = ''",
             values,
         )
         if caller is not None:
@@ -114,10 +112,13 @@ class SQLiteCallStore:
         *,
         outcome: str,
         dropped: Sequence[Mapping[str, Any]],
+        title: str,
+        summary: str,
     ) -> None:
+        told = (json.dumps(dropped, ensure_ascii=False), title[:300], summary[:4000])
         transaction.execute(
-            "UPDATE calls SET outcome = ?, dropped = ? WHERE conversation_id = ?",
-            (outcome, json.dumps(dropped, ensure_ascii=False), conversation_id),
+            "UPDATE calls SET outcome = ?, dropped = ?, title = ?, summary = ? WHERE conversation_id = ?",
+            (outcome, *told, conversation_id),
         )
 
     def reopen(self, transaction: Transaction, conversation_id: str, job_id: int) -> None:
@@ -143,6 +144,7 @@ class SQLiteCallStore:
 
     def merge(self, transaction: Transaction, caller: str, into: str) -> None:
         transaction.execute("UPDATE calls SET caller = ? WHERE caller = ?", (into, caller))
+        transaction.execute("UPDATE requests SET caller = ? WHERE caller = ?", (into, caller))
         transaction.execute(
             "UPDATE callers SET calls = (SELECT count(*) FROM calls WHERE calls.caller = callers.caller),"
             " first_seen = min(callers.first_seen, other.first_seen),"
@@ -158,6 +160,35 @@ class SQLiteCallStore:
     async def aliases(self) -> Mapping[str, str]:
         rows = await self._database.fetch("SELECT caller, known_as FROM aliases")
         return {row["caller"]: row["known_as"] for row in rows}
+
+    def asked(
+        self, transaction: Transaction, caller: str, conversation_id: str, turn: int, *, at: float
+    ) -> None:
+        transaction.execute(
+            "INSERT INTO requests (caller, conversation_id, turn, asked_at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (conversation_id, turn) DO NOTHING",
+            (caller, conversation_id, turn, at),
+        )
+
+    async def requests(self, *, limit: int = 50) -> list[Request]:
+        rows = await self._database.fetch(
+            "SELECT id, caller, conversation_id, turn, asked_at FROM requests"
+            " WHERE declined_at IS NULL ORDER BY asked_at, id LIMIT ?",
+            (limit,),
+        )
+        return [Request(**dict(row)) for row in rows]
+
+    async def decline(self, request_id: int, *, now: float) -> None:
+        changed = await self._database.write(
+            lambda tx: (
+                tx.execute(
+                    "UPDATE requests SET declined_at = ? WHERE id = ? AND declined_at IS NULL",
+                    (now, request_id),
+                ).rowcount
+            )
+        )
+        if not changed:
+            raise NotFound(f"there is no open request {request_id}")
 
     def erased(self, transaction: Transaction, digest: str) -> bool:
         row = transaction.execute("SELECT 1 FROM erased WHERE digest = ?", (digest,)).fetchone()
@@ -337,6 +368,18 @@ class SQLiteCallStore:
             raise NotFound(f"no transcript of {conversation_id} is archived")
         return max(transcripts, key=lambda event: event["event_timestamp"])
 
+    async def unheard_of(self, conversation_ids: Sequence[str], kind: str) -> frozenset[str]:
+        rows = await self._database.fetch(
+            "SELECT value FROM json_each(?) WHERE NOT EXISTS"
+            " (SELECT 1 FROM events WHERE conversation_id = value AND type = ?)",
+            (json.dumps(list(conversation_ids)), kind),
+        )
+        return frozenset(row["value"] for row in rows)
+
+    async def newest(self) -> float | None:
+        rows = await self._database.fetch("SELECT max(started_at) AS at FROM calls")
+        return rows[0]["at"]  # type: ignore[no-any-return]
+
     async def unrecorded(self, paths: Sequence[str]) -> list[str]:
         rows = await self._database.fetch(
             "SELECT value AS path FROM json_each(:paths) WHERE NOT EXISTS ("
@@ -393,6 +436,10 @@ class SQLiteCallStore:
             (str(address), address.kind, address.value),
         )
         return _caller(rows[0]) if rows else None
+
+    async def newest_arrival(self) -> float | None:
+        rows = await self._database.fetch("SELECT max(received_at) AS at FROM events")
+        return rows[0]["at"]  # type: ignore[no-any-return]
 
     async def counts(self) -> Mapping[str, int]:
         rows = await self._database.fetch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from elaaoms.cli.evaluate import evaluate
 from elaaoms.cli.install import install_service, uninstall_service
 from elaaoms.cli.jobs import jobs
 from elaaoms.cli.memories import memories
+from elaaoms.cli.openmemory import openmemory
 from elaaoms.cli.replay import replay
 from elaaoms.cli.usage import usage
 from elaaoms.errors import AlreadyRunning, ConfigError, ElaaomsError, StorageFailed
@@ -99,13 +101,18 @@ async def recover(config_path: Path, backup: Path | None) -> None:
 @main.command()
 @config_option
 @json_option
-@click.option("--live", is_flag=True, help="Ask the configured language models for real (a few tokens each).")
+@click.option("--live", is_flag=True, help="Ask the configured services for real (a few tokens each).")
+@click.option("--agent", "agent_id", help="Compare this ElevenLabs agent's wiring (with --live).")
+@click.option("--fix", is_flag=True, help="Mend what `elaaoms setup` wired and may safely be mended.")
 @awaits
-async def check(config_path: Path, as_json: bool, live: bool) -> None:
-    """Validate the configuration, the secrets, the data, the disk and the ports."""
+async def check(config_path: Path, as_json: bool, live: bool, agent_id: str | None, fix: bool) -> None:
+    """Validate the configuration, the secrets, the data, the disk and the ports; --live the services too."""
     from elaaoms.cli.service import check as checked  # noqa: PLC0415
 
-    if not await checked(config_path, as_json=as_json, live=live):
+    if fix and not agent_id:
+        raise click.UsageError("--fix needs --agent")
+    live = live or agent_id is not None
+    if not await checked(config_path, as_json=as_json, live=live, agent_id=agent_id, fix=fix):
         raise click.exceptions.Exit(1)
 
 
@@ -122,6 +129,76 @@ async def send(config_path: Path, file: Any, url: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+@main.command()
+@config_option
+@click.argument("agent_id", metavar="AGENT_ID")
+@click.option("--public-url", help="Where ElevenLabs reaches this server; default is server.public_url.")
+@click.option("--dry-run", is_flag=True, help="Print what would be changed.")
+@click.option(
+    "--edit-prompt", is_flag=True, help="Put the variables into the prompt and the first message too."
+)
+@click.option(
+    "--workspace", is_flag=True, help="Point every agent of the workspace here, not this one alone."
+)
+@click.option("--undo", is_flag=True, help="Give the agent back what it had before.")
+@awaits
+async def setup(
+    config_path: Path,
+    agent_id: str,
+    public_url: str | None,
+    dry_run: bool,
+    edit_prompt: bool,
+    workspace: bool,
+    undo: bool,
+) -> None:
+    """Wire an ElevenLabs agent up: secret, tool, webhooks. Running it again changes nothing."""
+    from elaaoms.cli import platform  # noqa: PLC0415
+
+    await platform.setup(
+        config_path,
+        agent_id,
+        public_url=public_url,
+        dry_run=dry_run,
+        undo=undo,
+        edit_prompt=edit_prompt,
+        workspace=workspace,
+    )
+
+
+@main.command()
+@config_option
+@click.option("--agent", "agent_id", help="Only conversations with this agent.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only conversations since this day (UTC).")
+@click.option("--dry-run", is_flag=True, help="Count, and estimate what extraction will cost.")
+@click.option("--audio", is_flag=True, help="Fetch recordings too.")
+@awaits
+async def backfill(
+    config_path: Path, agent_id: str | None, since: datetime | None, dry_run: bool, audio: bool
+) -> None:
+    """Import past conversations from ElevenLabs, oldest first; run again, it goes on where it stopped."""
+    from elaaoms.cli import platform  # noqa: PLC0415
+
+    await platform.backfill(config_path, agent_id=agent_id, since=since, dry_run=dry_run, audio=audio)
+
+
+@main.command()
+@config_option
+@click.option("--agent", "agent_id", help="Point this agent at the tunnel, and back again at the end.")
+@click.option(
+    "--ngrok",
+    "binary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The ngrok program; default is the one in the PATH.",
+)
+@click.option("--download", is_flag=True, help="Let ngrok be downloaded if it is not there.")
+@awaits
+async def tunnel(config_path: Path, agent_id: str | None, binary: Path | None, download: bool) -> None:
+    """Serve through an ngrok tunnel, or open one to the daemon that runs already."""
+    from elaaoms.cli.tunnel import run  # noqa: PLC0415
+
+    await run(config_path, agent_id=agent_id, binary=binary, download=download)
+
+
 main.add_command(backup)
 main.add_command(callers)
 main.add_command(calls)
@@ -129,6 +206,7 @@ main.add_command(evaluate)
 main.add_command(install_service)
 main.add_command(jobs)
 main.add_command(memories)
+main.add_command(openmemory)
 main.add_command(replay)
 main.add_command(restore)
 main.add_command(uninstall_service)

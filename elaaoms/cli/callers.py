@@ -90,6 +90,28 @@ async def erase(config_path: Path, caller: str, yes: bool) -> None:
         click.echo(f"Still in a backup: {backup}", err=True)
 
 
+@callers.command("requests")
+@config_option
+@json_option
+@click.option("--decline", type=int, metavar="ID", help="Close this request without an erasure.")
+@awaits
+async def requests(config_path: Path, as_json: bool, decline: int | None) -> None:
+    """Callers who asked in a call to be forgotten, and nobody has answered yet."""
+    async with desk(config_path) as api:
+        if decline is not None:
+            await api.call("POST", f"/api/requests/{decline}/decline")
+            click.echo(f"Request {decline} is declined.")
+            return
+        rows = (await api.call("GET", "/api/requests", params={"limit": 100}))["requests"]
+    columns = {
+        "ID": lambda row: row["id"],
+        "ASKED": lambda row: local(row["asked_at"]),
+        "CALLER": lambda row: row["caller"],
+        "CONVERSATION": lambda row: row["conversation_id"],
+    }
+    show(rows, columns, as_json=as_json, nothing="Nobody has asked to be forgotten.")
+
+
 @callers.command("receipt")
 @config_option
 @click.argument("file", type=click.File("rb"))

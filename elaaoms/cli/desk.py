@@ -33,21 +33,24 @@ class Desk:
         path: str,
         *,
         params: Mapping[str, str | int | None] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Any = None,
         content: bytes | None = None,
-        timeout_s: float = 60,
+        timeout_s: float = 60.0,
     ) -> dict[str, Any]:
-        """The `data` of an answer; ElaaomsError with the API's own sentence for an error."""
+        """The `data` of an answer; ElaaomsError with the API's own sentence for an error.
+
+        A body is sent as JSON, or as it is if it comes in pieces.
+        """
         given = {name: str(value) for name, value in (params or {}).items() if value is not None}
+        sent: dict[str, Any] = {"params": given, "timeout": aiohttp.ClientTimeout(total=timeout_s)}
+        if isinstance(body, AsyncIterator):
+            sent |= {"data": body, "headers": {"Content-Type": "application/json"}}
+        elif body is not None:
+            sent["json"] = body
+        elif content is not None:
+            sent["data"] = content
         try:
-            async with self.session.request(
-                method,
-                path,
-                params=given,
-                json=body,
-                data=content,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-            ) as response:
+            async with self.session.request(method, path, **sent) as response:
                 answer = await response.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise ElaaomsError(f"the daemon did not answer ({type(error).__name__})") from error
@@ -73,8 +76,11 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(config_path: Path) -> AsyncIterator[Desk]:
-    """The admin API of the running daemon, or of none: then this process holds the data meanwhile."""
+async def desk(config_path: Path, *, create: bool = False) -> AsyncIterator[Desk]:
+    """The admin API of the running daemon, or of none: then this process holds the data meanwhile.
+
+    Without data there is nothing to look at, unless the command is one that may `create` it.
+    """
     from elaaoms import daemon  # noqa: PLC0415 - its imports are slow and `--help` needs none
 
     config = load(config_path)
@@ -86,7 +92,10 @@ async def desk(config_path: Path) -> AsyncIterator[Desk]:
         place = daemon.whereabouts(config.data)
     secrets = load_secrets(config.folder, os.environ)
     if place is None:
-        async with daemon.desk(config, secrets) as (url, token), _session(url, token) as session:
+        async with (
+            daemon.desk(config, secrets, create=create) as (url, token),
+            _session(url, token) as session,
+        ):
             yield Desk(session)
         return
     if "admin_url" not in place:

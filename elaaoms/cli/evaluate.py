@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from elaaoms.cli.base import awaits, config_option, json_option
+from elaaoms.cli.base import awaits, config_option, json_option, stated
 from elaaoms.cli.desk import plain, settings
 from elaaoms.errors import ElaaomsError
 
 
 @click.group("eval")
 def evaluate() -> None:
-    """Measure the configured provider on labelled sets."""
+    """Measure the configured provider or embedder on labelled sets."""
 
 
 @evaluate.command("extraction")
@@ -71,6 +71,92 @@ async def extraction(config_path: Path, as_json: bool, injections: bool, file: P
         click.echo(f"The check of evidence keeps {check['kept']:.1%} of {check['facts']} labelled facts")
         click.echo(f"and lets {check['passed']:.1%} of {check['traps']} hallucinations through:")
         click.echo("  " + ", ".join(f"{kind} {share}" for kind, share in check["passed_by_kind"].items()))
+
+
+@evaluate.command("duplicates")
+@config_option
+@json_option
+@click.option(
+    "--split",
+    type=click.Choice(["test", "tuning", "all"]),
+    help="Which half of a set that names halves; without it the test half of our own, all of FILE.",
+)
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+def duplicates(config_path: Path, as_json: bool, split: str | None, file: Path | None) -> None:
+    """What is merged of the project's own labelled pairs, or of FILE (JSON lines: a, b, same, group)."""
+    from elaaoms import daemon  # noqa: PLC0415
+    from elaaoms.evaluation import duplicate_pairs  # noqa: PLC0415
+    from elaaoms.evaluation import duplicates as evaluation  # noqa: PLC0415
+
+    with stated():
+        policy = daemon.policy_of(settings(config_path))
+        pairs = evaluation.read(duplicate_pairs() if file is None else _lines(file))
+    split = split or ("test" if file is None else "all")
+    pairs = [pair for pair in pairs if split == "all" or pair.split in (split, "")]
+    tally = evaluation.measure(pairs, evaluation.reconciled(policy))
+    if as_json:
+        click.echo(json.dumps(tally.report(), ensure_ascii=False, indent=2))
+        return
+    alone = evaluation.measure(pairs, evaluation.likeness_alone(policy))
+    click.echo(f"{tally.n} pairs, {tally.same} of them the same (95 % intervals in brackets)")
+    click.echo(f"{'':28} {'precision':>20} {'recall':>20} {'wrong merges':>13}")
+    for name, row in (
+        ("elaaoms", tally),
+        (f"likeness > {policy.duplicate_threshold:g} alone", alone),
+    ):
+        shares = [(row.found, row.merged), (row.found, row.same)]
+        cells = [
+            f"{part / whole if whole else 1:.3f} [{low:.3f} {high:.3f}]"
+            for part, whole in shares
+            for low, high in [evaluation.interval(part, whole)]
+        ]
+        click.echo(f"{name:28} {cells[0]:>20} {cells[1]:>20} {row.wrong_merges.total():>13}")
+    groups = sorted(tally.wrong_merges | alone.wrong_merges)
+    if groups:
+        click.echo("\nWrong merges by group (elaaoms, likeness alone)")
+        for group in groups:
+            click.echo(f"  {group or '-':26} {tally.wrong_merges[group]:>6} {alone.wrong_merges[group]:>6}")
+
+
+@evaluate.command("retrieval")
+@config_option
+@json_option
+@click.option("--split", type=click.Choice(["test", "tuning", "all"]), default="test", show_default=True,
+              help="Which half of a set that names halves.")  # fmt: skip
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+@awaits
+async def retrieval(config_path: Path, as_json: bool, split: str, file: Path | None) -> None:
+    """Recall of search on the project's own questions, or on FILE (JSON lines), beside three baselines."""
+    from elaaoms import daemon  # noqa: PLC0415
+    from elaaoms.evaluation import retrieval as evaluation  # noqa: PLC0415
+    from elaaoms.evaluation import retrieval_set  # noqa: PLC0415
+
+    config = settings(config_path)
+    encoder = daemon.encoder()
+    questions, known = evaluation.read(retrieval_set() if file is None else _lines(file), encoder)
+    asked = [question for question in questions if split == "all" or question.split in ("", split)]
+    systems = {"served": evaluation.served, **evaluation.baselines()}
+    threshold = config.memory.relevance_threshold
+    reports = {
+        name: evaluation.measure(asked, known, system, threshold=threshold)
+        for name, system in systems.items()
+    }
+    if as_json:
+        served = reports.pop("served")
+        click.echo(json.dumps({**served, "embedder": encoder.name, "baselines": reports}, indent=2))
+        return
+    names = ("recall@5", "recall@10", "recall@20", "hit@5", "hit@10", "mrr", "ndcg@10", "off_topic_silent")
+    click.echo(f"Shares with half their 95 % interval, threshold {threshold:g}")
+    click.echo(f"{'':14} {'n':>5} " + " ".join(f"{name:>16}" for name in names))
+    rows = {**reports, **{f"  {name}": row for name, row in reports["served"]["groups"].items()}}
+    for title, row in rows.items():
+        cells = [
+            f"{row[name]:>9.3f} ±{evaluation.interval(row[name], row['n'] or 1):.3f}"
+            if name in row and (row["n"] or name == "off_topic_silent")
+            else ""
+            for name in names
+        ]
+        click.echo(f"{title:14} {row['n']:>5} " + " ".join(f"{cell:>16}" for cell in cells))
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

@@ -36,7 +36,14 @@ def run(config_path: Path) -> None:
     """Run the daemon until it is told to stop."""
     config = load(config_path)
     secrets = load_secrets(config.folder, os.environ)
-    logs.configure(config.logging.level, config.logging.format)
+    wanted = config.logging
+    files = logs.Files(
+        folder=config.data / "logs",
+        largest=wanted.file_mb * MIB,
+        kept=wanted.files,
+        errors=wanted.levels.errors,
+    )
+    logs.configure(wanted.level, wanted.format, wanted.areas, files if wanted.file else None)
     for warning in secrets.warnings():
         click.echo(f"Warning: {warning}", err=True)
 
@@ -84,11 +91,20 @@ class Finding:
     text: str
 
 
-async def check(config_path: Path, *, as_json: bool, live: bool = False) -> bool:
+async def check(
+    config_path: Path, *, as_json: bool, live: bool = False, agent_id: str | None = None, fix: bool = False
+) -> bool:
     """Print what stands in the way of running here; False if anything fails. `live` asks the services too."""
-    findings = [finding async for finding in _findings(config_path)]
+    findings = [finding async for finding in _findings(config_path, live)]
     if live and all(finding.subject != "configuration" or finding.status == "ok" for finding in findings):
-        findings += [finding async for finding in _language_models(load(config_path))]
+        from elaaoms.cli.live import examine  # noqa: PLC0415
+
+        config = load(config_path)
+        findings += [finding async for finding in _language_models(config)]
+        findings += [
+            Finding(*found)
+            async for found in examine(config, agent_id, fix=fix, say=lambda line: click.echo(line, err=True))
+        ]
     if as_json:
         rows = [{"status": f.status, "subject": f.subject, "text": f.text} for f in findings]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
@@ -98,7 +114,7 @@ async def check(config_path: Path, *, as_json: bool, live: bool = False) -> bool
     return all(finding.status != "fail" for finding in findings)
 
 
-async def _findings(config_path: Path) -> AsyncIterator[Finding]:
+async def _findings(config_path: Path, live: bool) -> AsyncIterator[Finding]:
     try:
         config = load(config_path)
     except ConfigError as error:
@@ -113,6 +129,8 @@ async def _findings(config_path: Path) -> AsyncIterator[Finding]:
         yield finding
     for finding in await _ports(config, place):
         yield finding
+    if config.openmemory.url:
+        yield await _openmemory(config, live)
 
 
 def _secrets(config: Config) -> Iterator[Finding]:
@@ -226,6 +244,17 @@ async def _ports(config: Config, place: dict[str, str] | None) -> list[Finding]:
         else:
             findings.append(Finding("ok", subject, f"{host} port {port} is free"))
     return findings
+
+
+async def _openmemory(config: Config, live: bool) -> Finding:
+    url = config.openmemory.url
+    if not live:
+        return Finding("ok", "openmemory", f"{url} is configured; --live asks it")
+    try:
+        found = await daemon.openmemory_found(config, load_secrets(config.folder, os.environ))
+    except ElaaomsError as error:
+        return Finding("fail", "openmemory", str(error))
+    return Finding("ok", "openmemory", found)
 
 
 async def _alive(place: dict[str, str]) -> Finding:

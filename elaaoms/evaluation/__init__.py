@@ -1,4 +1,4 @@
-"""Our own labelled calls: what a call teaches about its caller, and what it must never teach."""
+"""Our own labelled sets: what calls teach and must never teach, what is asked for, and what is the same."""
 
 from __future__ import annotations
 
@@ -34,6 +34,28 @@ def injection_set() -> list[dict[str, Any]]:
     call, labelled as in `extraction_set`, that should be remembered all the same; others may be too.
     """
     return _lines("injections.jsonl")
+
+
+def retrieval_set() -> list[dict[str, Any]]:
+    """What callers' memories are asked for: memories and questions in the contract's format (§9).
+
+    A memory is `{caller, key, content, event_date, conversation_id, category, importance}`, a question
+    `{caller, query, relevant, group}`; both carry a `split`, "tuning" or "test", which keeps a caller whole. Questions
+    avoid the words of their memories. Groups: paraphrase, vague, dated, latest, numbers (half remembered),
+    several (more than one memory answers), spoken (as speech recognition writes), off_topic (`relevant` is
+    empty), and every language but English by its name.
+    """
+    return _lines("retrieval.jsonl")
+
+
+def duplicate_pairs() -> list[dict[str, Any]]:
+    """Pairs of statements about one caller: `{a, b, same, group, language, split}`; a is known, b is new.
+
+    Same: paraphrase, formatting, number_words, phone, dates, less_detail (b drops a detail of a).
+    Different: value, person, negation, contrast, time, product, other (one word), opposite, unrelated, and
+    more_detail (b extends a: merging would lose what is new). `split` is "tuning" or "test".
+    """
+    return _lines("duplicates.jsonl")
 
 
 def _lines(name: str) -> list[dict[str, Any]]:

@@ -256,7 +256,7 @@ def prompt(conversation: Conversation, first: int, last: int, known: Sequence[Me
     lines = [
         f"Call: {called:%A, %d %B %Y, %H:%M} ({called.tzname()})" if called else "Call: date unknown",
         f"Language: {conversation.language or 'unknown'}",
-        f"Agent: {_line(conversation.agent_name) or 'unnamed'}",
+        f"Agent: {_agent(conversation)}",
         "",
         "Known memories of this caller:",
         *(
@@ -285,6 +285,13 @@ def prompt(conversation: Conversation, first: int, last: int, known: Sequence[Me
 def _line(text: str) -> str:
     """Text on one line that cannot close the transcript."""
     return re.sub(r"</?transcript", "(transcript", " ".join(text.split()), flags=re.IGNORECASE)
+
+
+def _agent(conversation: Conversation) -> str:
+    """Who the agent is, as far as its profile tells."""
+    name, company = _line(conversation.agent_name) or "unnamed", _line(conversation.agent_company)
+    role = _line(conversation.agent_role)
+    return f"{name}{f' of {company}' if company else ''}{f' ({role})' if role else ''}"
 
 
 def _squeezed(text: str) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+
+from elaaoms.numerals import ORDINALS
 
 _UNITS = (
     "zero oh nought null cero zéro|one ein eins eine einen einem einer uno una un une|two zwei zwo dos deux|"
@@ -19,12 +22,6 @@ _TENS = (
     "fifty fünfzig cincuenta cinquante|sixty sechzig sesenta soixante|seventy siebzig setenta septante|"
     "eighty achtzig ochenta huitante|ninety neunzig noventa nonante"
 )
-_ORDINALS = {
-    "first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12, "twentieth": 20,
-    "thirtieth": 30, "erste": 1, "ersten": 1, "dritte": 3, "dritten": 3, "siebte": 7, "siebten": 7, "achte": 8,
-    "achten": 8, "primero": 1, "primer": 1, "primera": 1, "segundo": 2, "tercero": 3, "premier": 1, "première": 1,
-    "deuxième": 2, "troisième": 3,
-}  # fmt: skip
 _SCALES = {
     "hundred": 100, "hundert": 100, "cien": 100, "ciento": 100, "cent": 100, "cents": 100,
     "thousand": 1000, "tausend": 1000, "mil": 1000, "mille": 1000,
@@ -51,14 +48,17 @@ _GERMAN = re.compile(
 )
 _HUNDREDS = re.compile(r"\b(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)hundert")
 _EIGHTY = re.compile(r"\bquatre[- ]vingts?\b")
+_TEN_AND = re.compile(r"\bdix[- ](sept|huit|neuf)\b")
+_BEYOND_TEN = {"sept": "seventeen", "huit": "eighteen", "neuf": "nineteen"}
 _LINKS = frozenset({"-", "–", ",", ".", "uh", "um", "äh", "eh", "euh", "dash", "strich"})
+_HYPHEN = frozenset({"-"})
 _AND = frozenset({"and", "und", "y", "et"})
 
 
 @lru_cache(maxsize=4096)
 def _value(word: str) -> int | None:
     """The number that one word says, 0 to 99."""
-    known = _WORDS.get(word, _ORDINALS.get(word))
+    known = _WORDS.get(word, ORDINALS.get(word))
     if known is not None:
         return known
     if match := _GERMAN.fullmatch(word):
@@ -76,7 +76,7 @@ def _value(word: str) -> int | None:
 def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """The numbers of a text: each one as digits, and the digits of every run of numbers joined together."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    folded = _EIGHTY.sub("huitante", _HUNDREDS.sub(r"\1 hundert ", folded))
+    folded = plain(_HUNDREDS.sub(r"\1 hundert ", folded))
     singles: set[str] = set()
     runs: list[str] = []
     run = ""
@@ -116,6 +116,46 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     if run:
         runs.append(run)
     return frozenset(number.lstrip("0") or "0" for number in singles), tuple(runs)
+
+
+def plain(folded: str) -> str:
+    """Small letters with the French numbers of two words as one: "quatre-vingt", "dix-neuf"."""
+    folded = _EIGHTY.sub("huitante", folded)
+    return _TEN_AND.sub(lambda match: _BEYOND_TEN[match[1]], folded)
+
+
+def ordinal(word: str) -> bool:
+    """Whether a word says which one it is in a row: "fifth", "vierzehnten"."""
+    return word in ORDINALS or (word not in _WORDS and not word[0].isdigit() and _value(word) is not None)
+
+
+def counted(tokens: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+    """The whole numbers that a list of words says: each with the place where it starts and where it ends."""
+    at = 0
+    while at < len(tokens):
+        start, total = at, None
+        while at < len(tokens):
+            token = tokens[at]
+            value = int(token) if token.isdecimal() and len(token) < 7 else _value(token)
+            if value is not None and not (total is not None and not _adds(total, value)):
+                total = (total or 0) + value
+            elif token in _SCALES:
+                rest = (total or 1) % 1000 if (total or 0) > 1000 else total or 1
+                total = (total or 1) - rest + rest * _SCALES[token]
+            elif total is None or not (
+                (token in _HYPHEN or (token in _AND and total >= 20 and total % 10 == 0))
+                and at + 1 < len(tokens)
+                and (following := _value(tokens[at + 1])) is not None
+                and _adds(total, following)
+            ):
+                break
+            at += 1
+            if token.isdecimal():
+                break
+        if total is None:
+            at += 1
+        else:
+            yield total, start, at
 
 
 def _adds(last: int, value: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
@@ -12,6 +12,9 @@ from elaaoms.database import Transaction
 
 RETRY_DELAYS_S = (60.0, 300.0, 1800.0)  # after a transient failure: 1, 5 and 30 minutes
 BLOCKED_PAUSE_S = 300.0  # how long a job waits for a provider that refuses everything
+POSTPONED_S = (5.0, 1800.0)  # the shortest and the longest wait of a job that is never given up
+
+CRASHED = "the process ended while the job ran"
 
 Write: TypeAlias = Callable[[Transaction], None]
 
@@ -43,6 +46,11 @@ class Job:
     created_at: float
     started_at: float | None
     finished_at: float | None
+
+    @property
+    def suspect(self) -> bool:
+        """Whether its last attempt ran when the process died, by its fault or by another's."""
+        return bool(self.errors) and self.errors[-1]["reason"] == CRASHED
 
 
 @frozen(kw_only=True)
@@ -116,11 +124,20 @@ class Blocked:
 
 
 @frozen
+class Postponed:
+    """The job is tried for ever: it waits as long again as it has failed so far, within `POSTPONED_S`, or
+    `after_s` if the other side asked for more. Its attempt is not counted."""
+
+    reason: str
+    after_s: float | None = None
+
+
+@frozen
 class Released:
     """The process stops: the job goes back as it was, its attempt is not counted."""
 
 
-Outcome: TypeAlias = Done | Retry | Failed | Blocked | Released
+Outcome: TypeAlias = Done | Retry | Failed | Blocked | Postponed | Released
 
 
 @frozen
@@ -171,8 +188,11 @@ class JobQueue(Protocol):
         """Hand back what was running when the last process died; the attempt stays counted."""
         ...
 
-    async def claim(self, *, now: float) -> Job | None:
-        """Take the job that has stood in line longest and whose lock is free; mark it running."""
+    async def claim(
+        self, *, now: float, kind: str | None = None, without: Collection[str] = ()
+    ) -> Job | None:
+        """Take the job that has stood in line longest and whose lock is free, and mark it running; one of `kind`
+        alone, or of any kind but those in `without`."""
         ...
 
     async def settle(self, job: Job, outcome: Outcome, *, now: float) -> Job | None:
@@ -205,6 +225,14 @@ class JobQueue(Protocol):
         """Jobs that ended since then, in consecutive slots of `step_s` seconds."""
         ...
 
+    async def depths(self) -> Mapping[tuple[str, str], int]:
+        """How many jobs wait, run or failed, by kind and state."""
+        ...
+
+    async def troubled(self, kind: str, *, since: float) -> int:
+        """How many jobs of a kind failed since then, or wait after more than one failed attempt."""
+        ...
+
     async def oldest_due(self) -> float | None:
         """`run_at` of the available job that has waited longest."""
         ...
@@ -219,6 +247,10 @@ class JobQueue(Protocol):
 
     async def cancel(self, job_id: int, *, now: float) -> Job:
         """Give up a job that is not running."""
+        ...
+
+    def hasten(self, transaction: Transaction, kind: str, *, now: float) -> None:
+        """Make every waiting job of a kind due now: what they waited for is over."""
         ...
 
     async def prune(self, *, finished_before: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import assert_never
 
 from attrs import evolve
@@ -14,12 +14,15 @@ from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import Conflicting, NotFound
 from elaaoms.jobs import (
     BLOCKED_PAUSE_S,
+    CRASHED,
+    POSTPONED_S,
     Blocked,
     Done,
     Failed,
     Job,
     NewJob,
     Outcome,
+    Postponed,
     Released,
     Retry,
     Schedule,
@@ -41,7 +44,9 @@ _CLAIM = """
 UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = :now
 WHERE id = (
     SELECT id FROM jobs AS due INDEXED BY jobs_ready
-    WHERE state = 'available' AND waits = 0 AND run_at <= :now AND NOT EXISTS (
+    WHERE state = 'available' AND waits = 0 AND run_at <= :now
+    AND (kind = :kind OR :kind IS NULL AND instr(:without, ' ' || kind || ' ') = 0)
+    AND NOT EXISTS (
         SELECT 1 FROM jobs AS busy WHERE busy.lock = due.lock AND busy.state = 'running'
     )
     ORDER BY run_at, id LIMIT 1
@@ -57,7 +62,10 @@ WHERE id = :id AND state = 'running' AND attempt = :claimed AND started_at = :st
 
 _READY = "FROM jobs INDEXED BY jobs_ready WHERE state = 'available' AND waits = 0"
 
-_LOOK = f"SELECT 1 {_READY} AND run_at <= ? LIMIT 1"
+_LOOK = (
+    f"SELECT 1 {_READY} AND run_at <= :now"
+    " AND (kind = :kind OR :kind IS NULL AND instr(:without, ' ' || kind || ' ') = 0) LIMIT 1"
+)
 
 _NEXT = f"SELECT min(run_at) AS due {_READY} AND run_at > ?"
 
@@ -86,6 +94,12 @@ DELETE FROM jobs WHERE id IN (
 )
 """
 
+_HASTEN = """
+UPDATE jobs SET run_at = :now WHERE state = 'available' AND kind = :kind AND run_at > :now
+"""
+
+_LAST_ERRORS = 9  # of a job that is never given up, besides the first
+
 _RETRY = """
 UPDATE jobs SET state = 'available', attempt = 0, run_at = :now, finished_at = NULL, started_at = NULL
 """
@@ -98,6 +112,7 @@ class SQLiteJobQueue:
         self._database = database
         self._schedule = schedule
         self._changed = asyncio.Event()
+        self._found: set[str | None] = set()  # lanes in which the last claim took a job
 
     def enqueue(self, transaction: Transaction, job: NewJob, *, now: float) -> int:
         args = json.dumps(job.args, ensure_ascii=False, sort_keys=True)
@@ -163,7 +178,7 @@ class SQLiteJobQueue:
                     "claimed": job.attempt,
                     "started_at": job.started_at,
                     "run_at": now,
-                    "errors": _errors(job, "the process ended while the job ran", now),
+                    "errors": _errors(job, CRASHED, now),
                     "finished_at": now if spent else None,
                 }
                 connection.execute(_SETTLE, values)
@@ -175,10 +190,14 @@ class SQLiteJobQueue:
         self.announce()
         return rescued
 
-    async def claim(self, *, now: float) -> Job | None:
-        if not await self._database.fetch(_LOOK, (now,)):
-            return None  # an idle queue costs no write
-        row = await self._database.write(lambda c: c.execute(_CLAIM, {"now": now}).fetchone())
+    async def claim(
+        self, *, now: float, kind: str | None = None, without: Collection[str] = ()
+    ) -> Job | None:
+        asked = {"now": now, "kind": kind, "without": f" {' '.join(without)} "}
+        if kind not in self._found and not await self._database.fetch(_LOOK, asked):
+            return None  # an idle queue costs no write; where one job was due, the next is taken unseen
+        row = await self._database.write(lambda c: c.execute(_CLAIM, asked).fetchone())
+        (self._found.discard if row is None else self._found.add)(kind)
         return None if row is None else _job(row)
 
     async def settle(self, job: Job, outcome: Outcome, *, now: float) -> Job | None:
@@ -229,6 +248,17 @@ class SQLiteJobQueue:
                 return evolve(
                     job, state=State.AVAILABLE, attempt=job.attempt - 1, run_at=run_at, errors=errors
                 )
+            case Postponed(reason, after_s):
+                first, *later = (*job.errors, _error(job, reason, now))
+                shortest, longest = POSTPONED_S
+                waited = min(max(now - first["at"], shortest), longest)
+                return evolve(
+                    job,
+                    state=State.AVAILABLE,
+                    attempt=job.attempt - 1,
+                    run_at=now + max(waited, after_s or 0.0),
+                    errors=(first, *later[-_LAST_ERRORS:]),
+                )
             case Released():
                 return evolve(job, state=State.AVAILABLE, attempt=job.attempt - 1, run_at=now)
             case _:
@@ -273,6 +303,21 @@ class SQLiteJobQueue:
         )
         found = {row["slot"]: row for row in rows}
         return [_stretch(since + number * step_s, found.get(number)) for number in range(slots)]
+
+    async def depths(self) -> Mapping[tuple[str, str], int]:
+        rows = await self._database.fetch(
+            "SELECT kind, state, count(*) AS n FROM jobs WHERE state IN ('available', 'running', 'failed')"
+            " GROUP BY kind, state"
+        )
+        return {(row["kind"], row["state"]): row["n"] for row in rows}
+
+    async def troubled(self, kind: str, *, since: float) -> int:
+        rows = await self._database.fetch(
+            "SELECT (SELECT count(*) FROM jobs WHERE state = 'failed' AND kind = :kind AND finished_at >= :since)"
+            " + (SELECT count(*) FROM jobs WHERE state = 'available' AND kind = :kind AND attempt >= 2) AS n",
+            {"kind": kind, "since": since},
+        )
+        return int(rows[0]["n"])
 
     async def oldest_due(self) -> float | None:
         rows = await self._database.fetch(_OLDEST)
@@ -320,6 +365,9 @@ class SQLiteJobQueue:
         job = await self._database.write(transaction)
         self.announce()
         return job
+
+    def hasten(self, transaction: Transaction, kind: str, *, now: float) -> None:
+        transaction.execute(_HASTEN, {"kind": kind, "now": now})
 
     async def prune(self, *, finished_before: float) -> int:
         pruned = 0

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
+from elaaoms import logs
 from elaaoms.errors import (
     NotFound,
     ProviderBlocked,
@@ -19,6 +20,7 @@ from elaaoms.errors import (
 from elaaoms.jobs import Blocked, Done, Failed, Job, JobQueue, Outcome, Released, Retry
 
 Handler: TypeAlias = Callable[[Job], Awaitable[Outcome]]
+Seen: TypeAlias = Callable[[Job, str, float], None]
 
 LOOK_AGAIN_S = 60.0  # at the latest, so that a jump of the clock delays a job by no more
 SET_BACK_S = 60.0  # a clock that goes back by more was set, and its jobs with it
@@ -30,7 +32,11 @@ log = logging.getLogger("elaaoms.jobs")
 
 
 class Worker:
-    """Run up to `concurrency` jobs at once until told to stop."""
+    """Run up to `concurrency` jobs at once until told to stop.
+
+    Kinds with a lane of their own run beside them, as many at once as `lanes` says: they neither hold the
+    others up nor wait for them.
+    """
 
     def __init__(
         self,
@@ -39,14 +45,19 @@ class Worker:
         *,
         concurrency: int,
         clock: Callable[[], float],
+        lanes: Mapping[str, int] | None = None,
         grace_s: float = 20.0,
+        seen: Seen = lambda job, state, seconds: None,
     ) -> None:
         self._queue = queue
         self._handlers = handlers
-        self._concurrency = concurrency
+        self._slots: dict[str | None, int] = {None: concurrency}  # by kind; None is every other
+        self._slots.update(lanes or {})
         self._clock = clock
         self._grace_s = grace_s
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Told of every attempt: the state that the job is in after it, and how long it took.
+        self._seen = seen
+        self._tasks: dict[asyncio.Task[None], str | None] = {}  # and the lane that each runs in
         self._refused: dict[int, str] = {}  # which provider a job waits for
         self._blocked: dict[str, tuple[str, float]] = {}  # why, and until when that holds
         self.turned_at = 0.0  # monotonic; the last time the loop looked at the queue
@@ -91,25 +102,47 @@ class Worker:
 
     async def _start_due(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> float:
         """Start what is due and free; seconds until it is worth looking again."""
-        now = self._clock()
         try:
-            await self._follow_clock(now)
-            while len(self._tasks) < self._concurrency and not stop.is_set():
-                now = self._clock()  # also for `next_due`: between two moments a job could fall due unseen
-                job = await self._queue.claim(now=now)
-                if job is None:
-                    break
-                if stop.is_set():  # it came while we asked
-                    await self._release(job)
-                    break
-                task = group.create_task(self._work(job), name=f"job-{job.id}")
-                self._tasks.add(task)
-                task.add_done_callback(self._finished)
-            due = await self._queue.next_due(now=now)
+            await self._follow_clock(self._clock())
+            looked = [await self._start_in(lane, slots, group, stop) for lane, slots in self._slots.items()]
+            due = await self._queue.next_due(now=min(looked))
         except StorageUnavailable as error:
             log.warning("the queue cannot be read now: %s", error)
             return 5.0
         return LOOK_AGAIN_S if due is None else min(LOOK_AGAIN_S, max(0.0, due - self._clock()))
+
+    async def _start_in(
+        self, lane: str | None, slots: int, group: asyncio.TaskGroup, stop: asyncio.Event
+    ) -> float:
+        """Start what is due in one lane; when we last looked, since what falls due later is yet to be seen."""
+        others = () if lane else tuple(kind for kind in self._slots if kind)
+        while True:
+            now = self._clock()
+            if list(self._tasks.values()).count(lane) >= slots or stop.is_set():
+                return now
+            job = await self._queue.claim(now=now, kind=lane, without=others)
+            if job is None:
+                return now
+            if job.suspect and self._tasks:
+                await self._either(stop, *self._tasks)
+            if stop.is_set():  # it came while we asked
+                await self._release(job)
+                return now
+            task = group.create_task(self._work(job), name=f"job-{job.id}")
+            self._tasks[task] = lane
+            task.add_done_callback(self._finished)
+            if job.suspect:  # alone, so that no other pays when it ends the process again
+                await self._either(stop, task)
+
+    async def _either(self, stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+        """Wait until all tasks are done, or until told to stop."""
+        stopping = asyncio.ensure_future(stop.wait())
+        done = asyncio.ensure_future(asyncio.wait(tasks))
+        try:
+            await asyncio.wait((stopping, done), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            done.cancel()
 
     async def _follow_clock(self, now: float) -> None:
         """Notice that the clock was set, by a day perhaps: no job waits that long for it, none comes early."""
@@ -121,10 +154,14 @@ class Worker:
         self._ahead = ahead
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         self._queue.announce()
 
     async def _work(self, job: Job) -> None:
+        with logs.fields(job=job.id):
+            await self._worked(job)
+
+    async def _worked(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
         slow = loop.call_later(SLOW_S, log.warning, "job %d (%s) is slow, it goes on", job.id, job.kind)
@@ -138,7 +175,10 @@ class Worker:
             slow.cancel()
         took = loop.time() - started
         state = "settled elsewhere" if settled is None else settled
-        log.info("job %d %s attempt=%d %s in %.0f ms", job.id, job.kind, job.attempt, state, took * 1000)
+        self._seen(job, state, took)
+        figures = {"kind": job.kind, "attempt": job.attempt, "state": state, "ms": round(took * 1000)}
+        line = "job %d %s attempt=%d %s in %.0f ms"
+        log.info(line, job.id, *figures.values(), extra={"figures": figures})
 
     async def _outcome(self, job: Job) -> Outcome:
         outcome = await self._handled(job)

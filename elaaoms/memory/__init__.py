@@ -282,6 +282,25 @@ class MemoryStore(Protocol):
         """The caller's active memories, in the order of hearing."""
         ...
 
+    async def version(self, owner: str) -> int:
+        """A number that is another one after every write to the owner's memories; 0 when there are none."""
+        ...
+
+    async def entries(self, owner: str) -> tuple[int, dict[str, bytes | None]]:
+        """What search needs of the owner's active memories, by id, and the version it was read at.
+
+        None stands for an entry that has to be made.
+        """
+        ...
+
+    async def keep_entries(self, owner: str, version: int, entries: Mapping[str, bytes]) -> None:
+        """Store entries that were made from memories of this version, unless it has passed."""
+        ...
+
+    async def chosen(self, owner: str, memory_ids: Sequence[str]) -> list[Memory]:
+        """Those of the owner's active memories that are asked for, in the order asked."""
+        ...
+
     async def get(self, memory_id: str) -> Memory:
         """One memory; NotFound."""
         ...

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date
 from functools import partial
@@ -58,12 +58,22 @@ _SAVE_MEMORY = (
 log = logging.getLogger("elaaoms.memory")
 
 
-class SQLiteMemoryStore:
-    """The `MemoryStore` in our SQLite database."""
+_KEEP_ENTRY = (
+    "INSERT OR REPLACE INTO recall_entries (owner, memory, entry)"
+    " SELECT no, ?, ? FROM recall_owners WHERE owner = ?"
+)
+MAX_ENTRIES = (
+    64  # made within a write; more of them would hold up other writers, and are left to the next search
+)
 
-    def __init__(self, database: Database) -> None:
+
+class SQLiteMemoryStore:
+    """The `MemoryStore` in our SQLite database. `entry` makes what search needs of a memory."""
+
+    def __init__(self, database: Database, entry: Callable[[Memory], bytes] | None = None) -> None:
         self._database = database
         self.damaged = 0
+        self._entry = entry
 
     # -- within a transaction ---------------------------------------------------
 
@@ -170,6 +180,10 @@ class SQLiteMemoryStore:
             "UPDATE facts SET memory = ?, effect = ? WHERE key = ?",
             [(memory, effect, key) for key, (memory, effect) in revision.effects.items()],
         )
+        active = [memory for memory in revision.memories if memory.status is Status.ACTIVE]
+        if self._entry is not None and len(active) <= MAX_ENTRIES:
+            entries = [(memory.id, self._entry(memory), memory.owner) for memory in active]
+            transaction.executemany(_KEEP_ENTRY, entries)
 
     def pin(self, transaction: Transaction, memory_id: str, pinned: bool) -> Memory:
         return self._save_one(transaction, evolve(self._one(transaction, memory_id), pinned=pinned))
@@ -290,6 +304,41 @@ class SQLiteMemoryStore:
             (caller,),
         )
         return [_memory(row) for row in self._sound(rows, "memories")]
+
+    async def version(self, owner: str) -> int:
+        rows = await self._database.fetch("SELECT version FROM recall_owners WHERE owner = ?", (owner,))
+        return int(rows[0]["version"]) if rows else 0
+
+    async def entries(self, owner: str) -> tuple[int, dict[str, bytes | None]]:
+        async with self._database.read() as reader:
+
+            async def all_of(sql: str) -> list[Row]:
+                return list(await reader.execute_fetchall(sql, (owner,)))
+
+            owners = await all_of("SELECT no, version FROM recall_owners WHERE owner = ?")
+            if not owners:
+                return 0, {}
+            kept = await all_of(
+                "SELECT memory, entry FROM recall_entries WHERE owner = (SELECT no FROM recall_owners WHERE owner = ?)"
+            )
+            ((count,),) = await all_of("SELECT count(*) FROM memories WHERE owner = ? AND status = 'active'")
+            found: dict[str, bytes | None] = {row["memory"]: row["entry"] for row in kept}
+            if len(found) != count:  # the table itself is asked only when something is missing
+                rows = await all_of("SELECT id FROM memories WHERE owner = ? AND status = 'active'")
+                found = {row["id"]: found.get(row["id"]) for row in rows}
+            return int(owners[0]["version"]), found
+
+    async def keep_entries(self, owner: str, version: int, entries: Mapping[str, bytes]) -> None:
+        rows = [(memory, entry, owner, version) for memory, entry in entries.items()]
+        await self._database.write(lambda tx: tx.executemany(f"{_KEEP_ENTRY} AND version = ?", rows).rowcount)
+
+    async def chosen(self, owner: str, memory_ids: Sequence[str]) -> list[Memory]:
+        rows = await self._database.fetch(
+            "SELECT * FROM memories WHERE id IN (SELECT value FROM json_each(?)) AND owner = ? AND status = 'active'",
+            (json.dumps(list(memory_ids)), owner),
+        )
+        by_id = {row["id"]: _memory(row) for row in self._sound(rows, "memories")}
+        return [by_id[name] for name in memory_ids if name in by_id]
 
     async def get(self, memory_id: str) -> Memory:
         rows = await self._database.fetch("SELECT * FROM memories WHERE id = ?", (memory_id,))

@@ -141,6 +141,8 @@ def find(text: str, policy: Policy = _DEFAULT) -> list[Found]:
 
 def redact(text: str, policy: Policy = _DEFAULT) -> str:
     """The text without its secrets: for memories, logs and what is spoken; doing it twice changes nothing."""
+    if not text:
+        return text
     for _ in range(ROUNDS):  # what is left can mean something else without the rest of a sentence
         redacted = _without(text, find(text, policy), policy)
         if redacted == text:

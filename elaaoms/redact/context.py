@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from elaaoms.numerals import Item
 from elaaoms.redact import cues
 from elaaoms.redact.cues import HARMLESS, LAST4, OTHER, PART
 from elaaoms.redact.kinds import Kind
-from elaaoms.redact.numerals import Item
 
 POSITIVE = frozenset(kind.value for kind in Kind)
 _YEAR_BEFORE = frozenset("in since seit desde depuis en im circa around until from".split())

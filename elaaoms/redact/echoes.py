@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from elaaoms.numerals import Item
 from elaaoms.redact.context import Context, Hit, Secret, gather, is_year
 from elaaoms.redact.cues import HARMLESS
 from elaaoms.redact.kinds import Kind
-from elaaoms.redact.numerals import Item
 from elaaoms.redact.values import parts_of
 
 NEAR = 10  # turns within which a part of a secret is taken for a read-back

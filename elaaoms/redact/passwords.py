@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from elaaoms.numerals import Item
 from elaaoms.redact import cues
 from elaaoms.redact.context import Hit, Secret, take
 from elaaoms.redact.cues import OTHER
 from elaaoms.redact.kinds import Kind
-from elaaoms.redact.numerals import Item
 
 _GAPS = ("turn", "ack", "ask", "break", "keep", "clear")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
+from elaaoms.numerals import Item
 from elaaoms.redact import cues
 from elaaoms.redact.context import POSITIVE, Context, Hit, Secret, gather, is_year, streams, take
 from elaaoms.redact.cues import HARMLESS, LAST4, PART, PHONE, REF
 from elaaoms.redact.echoes import echoes
 from elaaoms.redact.kinds import Kind
-from elaaoms.redact.numerals import Item, items
+from elaaoms.redact.numerals import items
 from elaaoms.redact.passwords import announced, answered
 from elaaoms.redact.values import iban_length, is_card, is_card_shaped, is_iban, is_ssn
 

@@ -15,6 +15,7 @@ from attrs import asdict, field, frozen
 from attrs.validators import and_, ge, in_, le, max_len, min_len, optional
 
 from elaaoms import redact, strict, views
+from elaaoms.audit import Entry
 from elaaoms.budget import Tally
 from elaaoms.calls import Call, Caller
 from elaaoms.config import PROVIDERS
@@ -23,9 +24,9 @@ from elaaoms.errors import NotFound, Unreadable
 from elaaoms.ingest import Statement
 from elaaoms.jobs import State
 from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
-from elaaoms.rank import rank
+from elaaoms.rank import Ranked, rank
 from elaaoms.replay import Replay
-from elaaoms.server.border import Services, success
+from elaaoms.server.border import Refused, Services, query_of, success
 from elaaoms.webhooks import TRANSCRIPTION, Turn, clean, parse_event, parse_json
 from elaaoms.words import name_in
 
@@ -54,7 +55,7 @@ class NewMemory:
 
 async def list_memories(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of memories, newest first; with `q` the caller's memories by relevance."""
-    query = _query(request, "caller", "q", "agent", "conversation", "category", "status", "limit", "after")
+    query = query_of(request, "caller", "q", "agent", "conversation", "category", "status", "limit", "after")
     limit = _limit(query)
     category, status = _choice(query, "category", Category), _choice(query, "status", Status)
     owner = None
@@ -68,10 +69,15 @@ async def list_memories(services: Services, request: web.Request, _: bytes) -> w
             raise Unreadable("q needs a caller, whose memories are searched @ query.caller")
         if after := {"after", "conversation"} & set(query):
             raise Unreadable(f"q ranks all memories of the caller at once @ query.{min(after)}")
-        found = await _of_caller(services, owner, status)
-        agent = query.get("agent")
-        visible = [m for m in found if agent is None or m.known_to(agent)]
-        ranked = rank(query["q"], [m for m in visible if category in (None, m.category)], limit=limit)
+        ranked = await _ranked(
+            services,
+            query["q"],
+            owner,
+            agent=query.get("agent"),
+            category=category,
+            status=status,
+            limit=limit,
+        )
         page = await _with_evidence(services, [entry.memory for entry in ranked])
         memories = [shown | {"relevance": entry.relevance} for shown, entry in zip(page, ranked, strict=True)]
         return success(request, f"{len(memories)} memories", {"memories": memories, "next": None})
@@ -89,11 +95,37 @@ async def list_memories(services: Services, request: web.Request, _: bytes) -> w
     return success(request, f"{len(memories)} memories", {"memories": memories, "next": following})
 
 
-async def _of_caller(services: Services, owner: str, status: Status | None) -> list[Memory]:
-    """A caller's memories to search: the active ones unless another status is asked for."""
+async def _ranked(
+    services: Services,
+    question: str,
+    owner: str,
+    *,
+    agent: str | None,
+    category: Category | None,
+    status: Status | None,
+    limit: int,
+) -> list[Ranked]:
+    """A caller's memories by relevance: the active ones unless another status is asked for."""
+    today = datetime.fromtimestamp(services.clock(), UTC).date()
     if status in (None, Status.ACTIVE):
-        return await services.memories.active(owner)
-    return await services.memories.page(owner=owner, status=status, limit=10_000)
+        hits = await services.shelf.search(
+            owner,
+            await services.shelf.index(owner),
+            question,
+            agent,
+            category=category,
+            today=today,
+            limit=limit,
+        )
+        relevance = {hit.id: hit.relevance for hit in hits}
+        found = await services.memories.chosen(owner, list(relevance))
+        return [Ranked(m, relevance[m.id]) for m in found if agent is None or m.known_to(agent)]
+    past = [
+        m
+        for m in await services.memories.page(owner=owner, status=status, limit=10_000)
+        if (agent is None or m.known_to(agent)) and category in (None, m.category)
+    ]
+    return await asyncio.to_thread(rank, question, past, services.shelf.encoder, today=today, limit=limit)
 
 
 async def show_memory(services: Services, request: web.Request, _: bytes) -> web.Response:
@@ -280,7 +312,7 @@ def _event_date(text: str | None, root: str) -> date | None:
 
 async def list_callers(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of callers."""
-    query = _query(request, "limit", "after")
+    query = query_of(request, "limit", "after")
     limit = _limit(query)
     callers = await services.calls.callers(limit=limit, after=query.get("after"))
     following = callers[-1].caller if len(callers) == limit else None
@@ -302,12 +334,15 @@ async def erase_caller(services: Services, request: web.Request, _: bytes) -> we
     if caller is None:
         raise NotFound("there is no such caller")
     done = await services.eraser.erase(caller.caller, actor="admin")
-    return success(request, "erased", dict(done.receipt or {}))
+    if done.receipt is None:
+        sentence = f"erased here; it goes on by itself when {done.waits_for} can be reached ({done.id})"
+        raise Refused(503, sentence, headers={"Retry-After": "60"})
+    return success(request, "erased", dict(done.receipt))
 
 
 async def list_erasures(services: Services, request: web.Request, _: bytes) -> web.Response:
     """Erasures, newest first, with their receipts."""
-    done = await services.eraser.listed(limit=_limit(_query(request, "limit")))
+    done = await services.eraser.listed(limit=_limit(query_of(request, "limit")))
     rows = [
         asdict(erasure)
         | {
@@ -317,6 +352,19 @@ async def list_erasures(services: Services, request: web.Request, _: bytes) -> w
         for erasure in done
     ]
     return success(request, f"{len(rows)} erasures", {"erasures": rows})
+
+
+async def list_requests(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Callers who asked in a call to be forgotten, oldest first; erasing them answers it."""
+    found = await services.calls.requests(limit=_limit(query_of(request, "limit")))
+    rows = [asdict(entry) | {"asked_at": views.moment(entry.asked_at)} for entry in found]
+    return success(request, f"{len(rows)} requests", {"requests": rows})
+
+
+async def decline_request(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Close a request without an erasure: it was not meant so, or the law wants the data kept."""
+    await services.calls.decline(_number(request.match_info["id"], "id"), now=services.clock())
+    return success(request, "declined", {})
 
 
 async def check_receipt(services: Services, request: web.Request, body: bytes) -> web.Response:
@@ -351,12 +399,21 @@ async def exported(services: Services, caller: Caller) -> dict[str, Any]:
         calls += [await _whole_call(services, call) for call in found]
         if len(found) < 100:
             break
-    return {
+    data = {
         "exported_at": views.moment(services.clock()),
         "caller": views.caller(caller),
         "memories": await _with_evidence(services, memories),
         "calls": calls,
     }
+    entry = Entry(
+        at=services.clock(),
+        actor="admin",
+        action="caller.exported",
+        subjects=(caller.caller,),
+        details={"memories": len(memories), "calls": len(calls)},
+    )
+    await services.database.write(lambda tx: services.audit.note(tx, entry))
+    return data
 
 
 async def _whole_call(services: Services, call: Call) -> dict[str, Any]:
@@ -396,7 +453,7 @@ async def merge_caller(services: Services, request: web.Request, body: bytes) ->
 
 async def list_calls(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of calls, newest first."""
-    query = _query(request, "caller", "agent", "limit", "after")
+    query = query_of(request, "caller", "agent", "limit", "after")
     limit = _limit(query)
     caller = None
     if "caller" in query:
@@ -463,9 +520,22 @@ async def reprocess(services: Services, request: web.Request, body: bytes) -> we
     return success(request, "queued again", {"job_id": job_id})
 
 
+async def list_audit(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """Who did what, newest first: about one memory, call, caller or erasure, or everything."""
+    query = query_of(request, "subject", "limit", "after")
+    limit, subject = _limit(query), query.get("subject")
+    before = _number(query["after"], "query.after") if "after" in query else None
+    if subject is not None and (known := await services.directory.find(subject)):
+        subject = known.caller
+    trail = await services.audit.page(subject=subject, limit=limit, before=before)
+    entries = [asdict(entry) | {"at": views.moment(entry.at)} for entry in trail]
+    following = str(trail[-1].id) if len(trail) == limit else None
+    return success(request, f"{len(entries)} entries", {"entries": entries, "next": following})
+
+
 async def list_held(services: Services, request: web.Request, _: bytes) -> web.Response:
     """Bodies that were correctly signed but could not be understood, newest first."""
-    held = await services.calls.held(limit=_limit(_query(request, "limit")))
+    held = await services.calls.held(limit=_limit(query_of(request, "limit")))
     return success(request, f"{len(held)} held", {"held": [views.held(entry) for entry in held]})
 
 
@@ -474,7 +544,7 @@ async def list_held(services: Services, request: web.Request, _: bytes) -> web.R
 
 async def show_usage(services: Services, request: web.Request, _: bytes) -> web.Response:
     """What language models took, by day (UTC), provider and model, and what today's budget leaves."""
-    days = _number(_query(request, "days").get("days", "7"), "query.days")
+    days = _number(query_of(request, "days").get("days", "7"), "query.days")
     if not 1 <= days <= MAX_DAYS:
         raise Unreadable(f"expected 1 to {MAX_DAYS} @ query.days")
     rows = await services.budget.usage(days=days)
@@ -486,12 +556,56 @@ async def show_usage(services: Services, request: web.Request, _: bytes) -> web.
     return success(request, f"{days} days", data)
 
 
+@frozen(kw_only=True)
+class Listed:
+    """Conversations that somebody has in hand."""
+
+    conversation_ids: tuple[str, ...] = field(validator=max_len(1000))
+    type: str = TRANSCRIPTION
+
+
+async def unheard_of(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Which of some conversations never arrived here."""
+    listed = strict.structure(_BODIES, parse_json(body), Listed)
+    missing = await services.calls.unheard_of(listed.conversation_ids, listed.type)
+    return success(request, f"{len(missing)} never arrived", {"missing": sorted(missing)})
+
+
+@frozen(kw_only=True)
+class Announced:
+    """A call that the operator's own backend starts: for whom, with which agent, and its ids if they are known."""
+
+    caller: str | None = field(default=None, validator=optional(max_len(256)))
+    user_id: str | None = field(default=None, validator=optional(max_len(256)))
+    agent_id: str | None = field(default=None, validator=optional(max_len(200)))
+    conversation_id: str | None = None
+    call_sid: str | None = None
+
+
+async def initiation(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """What client-data would answer, for sessions that do not ask it: web and outbound calls."""
+    asked = strict.structure(_BODIES, parse_json(body), Announced)
+    named = [text for text in (asked.user_id, asked.caller) if text]
+    if not named:
+        raise Unreadable("expected a caller or a user_id @ $")
+    address = services.directory.address(named[0])
+    if address is None:
+        raise Unreadable(f"not a phone number or user id @ $.{'user_id' if asked.user_id else 'caller'}")
+    answer = await services.recall.initiation_of(
+        Identified(services.directory.key(address), address),
+        agent=asked.agent_id or "",
+        conversation_id=asked.conversation_id,
+        call_sid=asked.call_sid,
+    )
+    return web.json_response(answer)
+
+
 # -- jobs ------------------------------------------------------------------------------
 
 
 async def list_jobs(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of jobs, newest first, and how many there are in each state."""
-    query = _query(request, "state", "limit", "after")
+    query = query_of(request, "state", "limit", "after")
     limit = _limit(query)
     before = _number(query["after"], "query.after") if "after" in query else None
     jobs = await services.queue.page(state=_choice(query, "state", State), limit=limit, before=before)
@@ -528,14 +642,6 @@ async def cancel_job(services: Services, request: web.Request, _: bytes) -> web.
 
 
 # -- queries ---------------------------------------------------------------------------
-
-
-def _query(request: web.Request, *known: str) -> Mapping[str, str]:
-    """The query's parameters that are not empty; a misspelt one is refused, or it would filter nothing."""
-    unknown = sorted(set(request.query) - set(known))
-    if unknown:
-        raise Unreadable(f"unknown parameter, known are {', '.join(known)} @ query.{clean(unknown[0])[:40]}")
-    return {name: value for name, value in request.query.items() if value}
 
 
 def _limit(query: Mapping[str, str]) -> int:

@@ -18,7 +18,8 @@ from attrs import frozen
 
 from elaaoms import __version__, logs
 from elaaoms.archive import Archive
-from elaaoms.audit import AuditTrail
+from elaaoms.audit import Accesses, AuditTrail
+from elaaoms.backfill import Capture
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls import CallStore
 from elaaoms.config import Config
@@ -26,9 +27,13 @@ from elaaoms.database import Database
 from elaaoms.directory import Directory
 from elaaoms.erasure import Eraser
 from elaaoms.errors import (
+    ConfigError,
     Conflicting,
     ElaaomsError,
     NotFound,
+    ProviderBlocked,
+    ServiceRejected,
+    ServiceUnavailable,
     StorageFailed,
     StorageUnavailable,
     Unreadable,
@@ -38,10 +43,14 @@ from elaaoms.ingest import Ingest
 from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
 from elaaoms.memory import MemoryStore
+from elaaoms.metrics import Metrics
 from elaaoms.recall import Recall
+from elaaoms.replica import Replica
 from elaaoms.server.connections import Connection
+from elaaoms.server.rates import Rates
 from elaaoms.server.timings import Timings
-from elaaoms.webhooks import InvalidSignature, Verifier
+from elaaoms.shelf import Shelf
+from elaaoms.webhooks import InvalidSignature, Verifier, clean
 
 log = logging.getLogger("elaaoms.http")
 
@@ -60,6 +69,7 @@ class Auth(Enum):
     SIGNED = "an ElevenLabs-Signature, checked while the body is read"
     TOOL = "the tool token or a valid signature"
     ADMIN = "the admin token"
+    LOCAL = "nothing while the admin listener is on loopback, else the admin token"
 
 
 class Refused(ElaaomsError):
@@ -93,10 +103,16 @@ class Services:
         [str | None, str | None, Meter], tuple[Extractor, str]
     ]  # another provider or model, for replays
     budget: Budget
+    shelf: Shelf
     recall: Recall
     audit: AuditTrail
     timings: Timings
+    accesses: Accesses
+    metrics: Metrics
+    rates: Rates
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
+    replica: Replica | None
+    capture: Capture | None  # None without a key for ElevenLabs' API
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
 
@@ -108,7 +124,10 @@ Fallback: TypeAlias = Callable[[Services], web.Response]
 
 @frozen
 class Route:
-    """One route: `limit` is the largest body in bytes, `fallback` the answer when anything fails inside."""
+    """One route: `limit` is the largest body in bytes, `fallback` the answer when anything fails inside.
+
+    A handler that `streams` reads the body itself.
+    """
 
     method: str
     path: str
@@ -116,6 +135,7 @@ class Route:
     auth: Auth
     limit: int = 0
     fallback: Fallback | None = None
+    streams: bool = False
 
 
 ROUTE = web.RequestKey("route", Route)
@@ -129,8 +149,10 @@ async def serve(services: Services, route: Route, request: web.Request) -> web.S
     request[ROUTE] = route
     if route.auth is Auth.SIGNED:
         return await route.handler(services, request, b"")
-    if route.auth is Auth.ADMIN:
+    if route.auth is Auth.ADMIN or (route.auth is Auth.LOCAL and not services.config.server.admin_is_local):
         _admit(request, services.admin_token)
+    if route.streams:
+        return await route.handler(services, request, b"")
     verifier = None
     if route.auth is Auth.TOOL:
         if SIGNATURE in request.headers and not _presents(request, services.tool_token):
@@ -226,9 +248,17 @@ def border(services: Services) -> Middleware:
             response = _preflight(services, request) or await _answered(services, request, handler)
             resource = request.match_info.route.resource
             path = resource.canonical if resource is not None else "unmatched"
-            took = (asyncio.get_running_loop().time() - started) * 1000
-            services.timings.note(path, took, response.status)
-            log.info("%s %s %d in %.1f ms", request.method, path, response.status, took)
+            took = asyncio.get_running_loop().time() - started
+            services.metrics.answered(request.method, path, response.status, took)
+            services.timings.note(path, took * 1000, response.status)
+            figures = {
+                "method": request.method,
+                "route": path,
+                "status": response.status,
+                "ms": round(took * 1000, 1),
+            }
+            line = "%s %s %d in %.1f ms"
+            log.info(line, *figures.values(), extra={"figures": figures})
         return response
 
     return around
@@ -257,6 +287,7 @@ async def _answered(services: Services, request: web.Request, handler: Inner) ->
     except Refused as error:
         return failure(request, error.status, str(error), headers=error.headers)
     except InvalidSignature as error:
+        services.metrics.signature_refused()
         log.warning("a signature was refused: %s", error)  # the answer does not say why
         return failure(request, 401, "missing or wrong signature")
     except Unreadable as error:
@@ -281,6 +312,10 @@ def _failed(services: Services, request: web.Request, error: Exception) -> web.S
         return failure(request, 503, str(error), headers={"Retry-After": f"{error.retry_after:.0f}"})
     if isinstance(error, StorageFailed):
         return failure(request, 503, str(error), headers={"Retry-After": "30"})
+    if isinstance(error, ConfigError | ProviderBlocked | ServiceRejected):
+        return failure(request, 409, str(error))
+    if isinstance(error, ServiceUnavailable):
+        return failure(request, 503, str(error), headers={"Retry-After": f"{error.retry_after or 30:.0f}"})
     log.error("a request failed", exc_info=error)
     return failure(request, 500, "an error inside elaaoms; its log has the request id")
 
@@ -319,7 +354,7 @@ async def sign_off(services: Services, request: web.Request, response: web.Strea
     """Headers that every response carries."""
     response.headers["X-Request-ID"] = request.get(REQUEST_ID) or str(uuid.uuid4())
     response.headers["Server"] = f"elaaoms/{__version__}"
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"
     if services.config.server.cors_origins:
         response.headers.add("Vary", "Origin")
@@ -330,6 +365,14 @@ async def sign_off(services: Services, request: web.Request, response: web.Strea
 
 
 # -- the shape of our own answers ----------------------------------------------------------
+
+
+def query_of(request: web.Request, *known: str) -> Mapping[str, str]:
+    """The query's parameters that are not empty; a misspelt one is refused, or it would filter nothing."""
+    unknown = sorted(set(request.query) - set(known))
+    if unknown:
+        raise Unreadable(f"unknown parameter, known are {', '.join(known)} @ query.{clean(unknown[0])[:40]}")
+    return {name: value for name, value in request.query.items() if value}
 
 
 def success(

@@ -15,6 +15,7 @@ from aiohttp.web_protocol import RequestHandler
 from elaaoms import __version__
 
 BUSY_RETRY_S = 5
+ARRIVE_S = 1.0  # when we stop: for the request of somebody who has only just connected
 LINGER_S = 1.0  # how long the rest of a refused body is read, so that its sender sees the answer
 FILES_OF_OUR_OWN = 128  # descriptors for the database, the archive and the services we call
 
@@ -27,19 +28,22 @@ class Connection(RequestHandler):
     Between two requests aiohttp's own `keepalive_timeout` runs; the deadline begins with the first byte.
     """
 
-    __slots__ = ("_deadline", "_listener")
+    __slots__ = ("_deadline", "_listener", "fresh")
 
     def __init__(self, listener: Listener, **settings: Any) -> None:
         super().__init__(listener.server, **settings)
         self._listener = listener
         self._deadline: asyncio.TimerHandle | None = None
+        self.fresh = True  # nothing was asked on it yet
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not self._listener.admits(self):
-            self._force_close = True
+            self._force_close = True  # nothing that arrives is looked at
             if isinstance(transport, asyncio.Transport):
                 transport.write(_busy())
-            transport.close()
+                transport.write_eof()
+            # Closed at once, what has arrived unread would become a reset that takes the answer with it.
+            asyncio.get_running_loop().call_later(LINGER_S, transport.close)
             return
         super().connection_made(transport)
         self._expect_head()
@@ -57,6 +61,7 @@ class Connection(RequestHandler):
     def begun(self) -> None:
         """The head of a request is complete."""
         self._disarm()
+        self.fresh = False
         self._listener.begun(self)
 
     def ended(self) -> None:
@@ -147,26 +152,37 @@ class Listener:
             self.idle[connection] = None
         if self._draining:
             connection.close()
-            if not self.busy:
-                self._quiet.set()
+        self._look()
 
     def lost(self, connection: Connection) -> None:
         self.idle.pop(connection, None)
         self.busy.discard(connection)
-        if self._draining and not self.busy:
+        self._look()
+
+    def _look(self) -> None:
+        if self._draining and not self.busy and not any(one.fresh for one in self.idle):
             self._quiet.set()
 
     async def drain(self, timeout_s: float) -> None:
-        """Let the requests that have begun arrive and be answered; the others' connections close."""
+        """Let the requests that have begun arrive and be answered; the others' connections close.
+
+        Who connected just before we closed the door has its request on the way: it gets a moment to arrive.
+        """
         self._draining = True
-        for connection in list(self.idle):
+        for connection in [one for one in self.idle if not one.fresh]:
             connection.force_close()
-        if self.busy:
+        asyncio.get_running_loop().call_later(ARRIVE_S, self._shut)
+        self._look()
+        if self.busy or self.idle:
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._quiet.wait()
             except TimeoutError:
                 log.warning("%d requests did not end in time and are cut", len(self.busy))
+
+    def _shut(self) -> None:
+        for connection in list(self.idle):
+            connection.force_close()
 
 
 def most_connections(wanted: int) -> int:

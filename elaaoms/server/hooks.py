@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from aiohttp import web
 from attrs import asdict
 
-from elaaoms import __version__, strict
+from elaaoms import __version__, logs, strict
 from elaaoms.budget import NAME as BUDGET
 from elaaoms.database import Transaction
 from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
-from elaaoms.recall import Initiation, Search
+from elaaoms.recall import MAX_AGENT, Initiation, Search
 from elaaoms.recall import not_now as nothing_now
-from elaaoms.server.border import Refused, Services, failure, pieces, success, verifier_of
-from elaaoms.webhooks import AUDIO, Event, clean, parse_json
+from elaaoms.replica import Replica
+from elaaoms.server.border import ROUTE, Refused, Services, failure, pieces, success, verifier_of
+from elaaoms.server.rates import Exceeded
+from elaaoms.webhooks import AUDIO, Event, Verifier, clean, parse_json
 
 T = TypeVar("T")
 
 MIB = 1 << 20
+REPLICA_LATE_S = 600.0  # so old is no change that OpenMemory is owed, as long as it takes any
 WORKER_STALLED_S = 150.0  # the worker looks at the queue once a minute at least
 
 _REQUESTS = strict.converter(forbid_extra_keys=False)
@@ -28,26 +32,39 @@ _REQUESTS = strict.converter(forbid_extra_keys=False)
 
 async def post_call(services: Services, request: web.Request, _: bytes) -> web.Response:
     """Acknowledge an event once its bytes are on the disk and its row is committed."""
+    # The verifier refuses a hopeless header before anything is read.
+    return await _kept(services, request, verifier_of(services, request))
+
+
+async def import_event(services: Services, request: web.Request, _: bytes) -> web.Response:
+    """The same for an event that the operator brings, whose token stands for the signature."""
+    return await _kept(services, request, None)
+
+
+async def _kept(services: Services, request: web.Request, verifier: Verifier | None) -> web.Response:
     limits = services.config.server
 
     def check(event: Event, size: int) -> None:
         if event.type != AUDIO and size > limits.max_transcript_mb * MIB:
             raise Refused(413, f"the body is larger than {limits.max_transcript_mb * MIB} bytes")
 
-    verifier = verifier_of(services, request)  # refuses a hopeless header before anything is read
     announced = request.content_length or 0
     services.archive.check_space(announced)
     with services.archive.receive(announced) as incoming:
         async for chunk in pieces(
             services, request, max(limits.max_audio_mb, limits.max_transcript_mb) * MIB
         ):
-            verifier.update(chunk)
+            if verifier is not None:
+                verifier.update(chunk)
             if incoming.size // MIB != (incoming.size + len(chunk)) // MIB:
                 services.archive.room_for(incoming)
             incoming.write(chunk)
-        verifier.finish()
+        if verifier is not None:
+            verifier.finish()
         archived = await services.archive.keep(incoming, check)
     accepted = await services.ingest.take(archived)
+    became = "held" if archived.event is None else "duplicate" if accepted.duplicate else "accepted"
+    services.metrics.arrived(accepted.webhook_type, became)
     message = (
         "seen before" if accepted.duplicate else "held for review" if archived.event is None else "accepted"
     )
@@ -56,7 +73,13 @@ async def post_call(services: Services, request: web.Request, _: bytes) -> web.R
 
 async def client_data(services: Services, request: web.Request, body: bytes) -> web.Response:
     """What the agent is given before it answers."""
-    return web.json_response(await services.recall.initiation(parsed(body, Initiation)))
+    wanted = parsed(body, Initiation)
+    logs.note(conversation=wanted.conversation_id, agent=wanted.agent)
+    if _exceeded(services, request, wanted.hints.caller_id, wanted.agent):
+        return stranger(services)  # a call is answered, whoever rings and however often
+    answer = await services.recall.initiation(wanted)
+    logs.note(caller=answer.get("user_id"))
+    return web.json_response(answer)
 
 
 def stranger(services: Services) -> web.Response:
@@ -72,7 +95,24 @@ async def search_memory(services: Services, request: web.Request, body: bytes) -
     query = raw.get("query") if isinstance(raw, dict) else None
     if isinstance(query, str):
         raw["query"] = " ".join(clean(query).split())
-    return web.json_response(await services.recall.search(strict.structure(_REQUESTS, raw, Search)))
+    wanted = strict.structure(_REQUESTS, raw, Search)
+    logs.note(conversation=wanted.conversation_id, agent=wanted.agent_id)
+    if exceeded := _exceeded(services, request, wanted.hints.caller_id, wanted.agent_id or ""):
+        wait = {"Retry-After": str(math.ceil(exceeded.wait_s))}
+        raise Refused(429, f"too many requests (limits.{exceeded.setting})", headers=wait)
+    who = await services.directory.identify(wanted.hints)
+    logs.note(caller=who.caller if who else None)
+    answer = await services.recall.search(wanted)
+    agent = clean(wanted.agent_id or "")[:MAX_AGENT] or "unknown"
+    services.accesses.told(agent, (memory["id"] for memory in answer["memories"] if memory["shared"]))
+    return web.json_response(answer)
+
+
+def _exceeded(services: Services, request: web.Request, caller: str, agent: str) -> Exceeded | None:
+    exceeded = services.rates.exceeded(caller, agent)
+    if exceeded is not None:
+        services.metrics.limited(request[ROUTE].path, exceeded.setting)
+    return exceeded
 
 
 def not_now(services: Services) -> web.Response:
@@ -110,6 +150,15 @@ async def dependencies(services: Services) -> tuple[str, dict[str, dict[str, Any
         "worker": _worker(services),
         "extraction": await _extraction(services),
     }
+    if services.replica is not None:
+        parts["openmemory"] = await _replica(services, services.replica)
+    if services.capture is not None:
+        trouble = services.capture.trouble
+        parts["elevenlabs"] = (
+            {"status": "degraded", "reason": f"missed calls cannot be looked for: {trouble}"}
+            if trouble
+            else {"status": "ok", "fetched": services.capture.fetched}
+        )
     states = {part["status"] for part in parts.values()}
     return "unhealthy" if "down" in states else "degraded" if "degraded" in states else "healthy", parts
 
@@ -170,4 +219,30 @@ async def _extraction(services: Services) -> dict[str, Any]:
                 blocked[BUDGET] = today.paused
     if blocked:
         part |= {"status": "degraded", "reason": "; ".join(blocked.values()), "blocked": blocked}
+    return part
+
+
+async def _replica(services: Services, replica: Replica) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(2):
+            standing = await replica.standing()
+    except StorageFailed:
+        raise
+    except (ElaaomsError, TimeoutError):
+        return {"status": "degraded", "reason": "what it is owed cannot be read"}
+    lag = 0.0 if standing.since is None else max(0.0, services.clock() - standing.since)
+    part = {
+        "status": "ok",
+        "dialect": standing.dialect,
+        "store": standing.store,
+        "owed": standing.owed,
+        "lag_s": round(lag),
+    }
+    late = (
+        f"{standing.owed} changes wait, the oldest for {lag / 60:.0f} minutes"
+        if lag > REPLICA_LATE_S
+        else None
+    )
+    if reason := standing.trouble or standing.resting or late:
+        part |= {"status": "degraded", "reason": reason}
     return part

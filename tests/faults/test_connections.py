@@ -6,32 +6,15 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 
 import pytest
 from attrs import evolve
 from conftest import Platform, call, started
+from wire import address, line
 
 from elaaoms.config import Config, Limits
 from elaaoms.webhooks import sign
-
-
-def address(platform: Platform) -> tuple[str, int]:
-    host, _, port = platform.url.removeprefix("http://").partition(":")
-    return host, int(port)
-
-
-@asynccontextmanager
-async def line(platform: Platform) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A raw connection, closed at the end."""
-    reader, writer = await asyncio.open_connection(*address(platform))
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 async def spoken(platform: Platform, *pieces: bytes) -> bytes:

@@ -21,7 +21,7 @@ from elaaoms.memory import Category, Fact, Heard
 from elaaoms.memory.sqlite import SQLiteMemoryStore
 from elaaoms.reconcile import Policy, fact_key, learn
 
-FLIPS = 150  # the long run: `python -m tests.faults.flips --count 600`
+FLIPS = 150
 
 
 async def contents(platform: Platform) -> set[str]:

@@ -1,0 +1,753 @@
+"""What a proposed fact makes of its evidence: its numbers, days, names and people must be those that were said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+from elaaoms.extract.assent import confirms, denies, welcomes
+from elaaoms.extract.clauses import doubtful
+from elaaoms.extract.days import NAMES, Meaning, Said, consistent, tense, weekdays_of, written
+from elaaoms.extract.numerals import counted, plain, within
+from elaaoms.extract.numerals import said as numerals
+from elaaoms.extract.people import (
+    Mention,
+    People,
+    alike,
+    gender_of,
+    genders,
+    kinds,
+    mentions,
+    own,
+    unaccented,
+)
+from elaaoms.extract.spoken import codes, emails, spelled
+from elaaoms.memory import Category, Fact
+from elaaoms.webhooks import Conversation
+
+_WORD = re.compile(r"[^\W_]+", re.UNICODE)
+_NUMBER = re.compile(r"\d+(?:[.,]\d{3})*(?:[.,]\d+)?")
+_STOP = re.compile(r"[.!?…]+(?:\s+|$)")
+_CLAUSE = re.compile(
+    r"[,;:.!?¡¿–—]|\b(?:and|but|so|because|cause|und|aber|sondern|weil|denn|y|pero|sino|porque|et|mais|car|parce que|donc|bitte|please)\b",
+    re.IGNORECASE,
+)
+_MARK = re.compile(r"[,;:.!?¡¿–—]")
+_NEGATES = re.compile(
+    r"\b(?:not|never|no longer|\w+n(?:'|’)t|dont|doesnt|didnt|isnt|arent|cant|wont|nicht|kein\w*|nie|niemals|nunca|jamás|ya no|pas|jamais|"
+    r"aucun\w*|no (?:soy|tengo|quiero|me|es|estoy|vivo|hay))\b",
+    re.IGNORECASE,
+)
+_CONTRASTED = re.compile(
+    r"\b(?:not|nicht|no|pas) (?:to |a |à )?(?:her|him|them|me|my \w+|mine|ihn|sie|ihr|ihm|mich|mir|él|ella|mí|elle|lui|moi)\b",
+    re.IGNORECASE,
+)
+_TAGS = re.compile(
+    r"(?:n(?:'|’)est-ce pas|non|hein|verdad|no|oder|gell|nicht wahr|right|correct|yes|yeah|ok(?:ay)?|c(?:'|’)est (?:ça|bien ça|bon)|\w+n(?:'|’)?t \w+|"
+    r"(?:am|are|is|do|does|did|have|has) \w+)\W*$",
+    re.IGNORECASE,
+)
+_NEGATIVE = re.compile(
+    r"\b(?:nothing|nobody|nichts|niemand\w*|nada|nadie|ningun\w+|rien|personne|no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|"
+    r"rather than|instead|trouble|most|against|miss\w*|late|lack\w*|lost|fail\w*|broke\w*|problem\w*|complain\w*|only|left|quit|gave up|ended?|cancel\w*|longer|"
+    r"nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
+    r"solo|sólo|se queja|averiad\w*|pas|ne|n|jamais|sans|ni|aucun\w*|refuse|déteste|manque\w*|plainte|plaint|seulement|que|arrêté)\b",
+    re.IGNORECASE,
+)
+_WANTED = re.compile(
+    r"\b(?:ask|want|would like|request|need|wish|prefer|bitte[tn]?|möchte|will|wünsch|brauch|pide|pregunt|quiere|necesita|prefiere|"
+    r"demand|veut|souhait|voudrait|préfère|besoin)\w*",
+    re.IGNORECASE,
+)
+_CONDITIONAL = re.compile(
+    r"\b(?:wenn|falls)\b.{0,60}\b(?:würde|wäre|hätte|könnte)\w*|\bsi\b.{0,60}\b\w{2,}(?:ría|ríamos|iera|iese|rais|rait|rions)\b|"
+    r"\bif\b.{0,60}\b(?:would|could|might|\w+(?:'|’)d)\b",
+    re.IGNORECASE,
+)
+_CORRECTS = re.compile(
+    r"\b(?:no|nah|sorry|wait|hang on|i mean(?:t)?|rather|correction|nein|nee|entschuldigung|quatsch|moment|ich meine|perdón|perdona|"
+    r"mejor dicho|digo|quiero decir|non|pardon|enfin|plutôt|je veux dire)\b",
+    re.IGNORECASE,
+)
+# Whoever speaks so in the middle of a sentence gives back what somebody else says, or only supposes.
+_REPORTED = re.compile(
+    r"\b(?:sagt|sagte|meint|meinte|behauptet|erzählt|glaubt|denkt|hat gesagt|hat gemeint)[\s,]+(?:dass\s+)?|\bangeblich\b|\bangenommen\b|\bstell(?:en)? (?:dir|sie sich) vor\b|"
+    r"\b(?:dice|dijo|dicen|afirma|cree|piensa|ha dicho|me dijo|cuenta) que\b|\b(?:supongamos|imagínese|imagínate|ojalá|según)\b|"
+    r"\b(?:dit|disent|affirme|croit|pense|prétend|a dit|m(?:'|’)a dit|raconte) qu(?:e|(?:'|’))|\b(?:supposons|imaginez|imagine|paraît-il|il faut dire|selon)\b",
+    re.IGNORECASE,
+)
+_CONTRAST = re.compile(r"\b(?:but|aber|sondern|pero|sino|mais|however)\b", re.IGNORECASE)
+# Said alone these answer a question; before a question word they put in doubt what follows.
+_UNKNOWING = re.compile(
+    r"\b(?:no idea|dunno|don(?:'|’)?t know|not sure)\b(?!\W+(?:if|whether|what|who|when|where|which|how|why|that|about)\b)",
+    re.IGNORECASE,
+)
+_SAYS_IT = re.compile(
+    r"\b(?:everybody|everyone|people|they|he|she|nobody) (?:says?|said|gets?) (?:it|so|that)\b(?! that)",
+    re.IGNORECASE,
+)
+_CALLER = re.compile(
+    r"^\W*(?:to |bei |a )?(?:the (?:caller|customer)|d(?:er|ie|en|em) (?:anrufer|kund)(?:in|e|en|s)?|(?:el|la) cliente?a?|(?:el|la) llamante|quien llama|"
+    r"(?:la )?persona que llama|l(?:'|’)appelante?|l[ae] cliente?|l(?:'|’)interlocut\w+)(?P<possess>(?:'|’)s)?(?![\w'’])",
+    re.IGNORECASE,
+)
+_NEAREST = frozenset({"spouse", "partner", "child"})
+_RELATED_BY = re.compile(
+    r"\b(?:married|divorced|engaged|widow\w*|famil\w+|parent\w*|children|verheiratet|geschieden|verlobt|familie|kinder|"
+    r"casad\w|divorciad\w|prometid\w|familia|hijos|mariée?|divorcée?|fiancée?|famille|enfants)\b",
+    re.IGNORECASE,
+)
+# What belongs to one person and is asked for by name: whose it is must be the caller's.
+_IDENTITY = (
+    r"(?:name|number|address|e-?mail|phone|mobile|birthday|age|account|card|policy|telefonnummer|nummer|adresse|karte|konto|alter|nombre|"
+    r"número|dirección|correo|teléfono|móvil|tarjeta|cuenta|nom|numéro|téléphone|adresse|carte|compte|âge)"
+)
+_ITS = re.compile(rf"\b{_IDENTITY}\b", re.IGNORECASE)
+_ANOTHERS = re.compile(
+    rf"\b(?:his|her|their|sein\w{{0,2}}|(?-i:ihr\w{{0,2}}))\s+(?:\w+\s+)?{_IDENTITY}\b|\b{_IDENTITY} d(?:e|el|es|er)\s+(?:mi|meine\w|mon|ma)\b",
+    re.IGNORECASE,
+)
+_QUESTION_TO_YOU = re.compile(r"\b(?:you|your|Sie|Ihn\w+|Ihr\w*|du|dir|usted|su|le|tu|vous|votre|vos)\b")
+_HARM = re.compile(
+    r"\b(?:allerg\w+|allergi\w+|intoleran\w+|alérgic\w+)\s+(?:to|gegen|auf|al?|à|aux?|contre)\s+(?:(?:the|all?|l(?:'|’)|la|les|los|las|el|dem|die|den)\s*)?([^\W\d_]+)",
+    re.IGNORECASE,
+)
+_NAME_AFTER = re.compile(
+    r"\b(?:name is|named|called|name ist|namens|heißt|heisst|herr|frau|llama|llamad[oa]|nombre es|señora?|s(?:'|’)appelle|"
+    r"appelée?|nommée?|nom est|monsieur|madame|in|aus|nach|en|de|à)\s+([A-ZÀ-ÖØ-Þ][\w'’-]+(?:\s+[A-ZÀ-ÖØ-Þ][\w'’-]+)*)"
+)
+_CALLED = re.compile(
+    r"\b(?:names?|named|called|heißt|namens|llama\w*|nombre|appelle|nom|Mrs?|Ms|Herr|Frau)\b"
+)
+_CAPITALISED = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w'’-]*[^\W\d_]", re.UNICODE)
+_FULL_NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w’'-]+(?: [A-ZÀ-ÖØ-Þ][\w’'-]+)+")
+# Words that begin with a capital for reasons of grammar, or name the one who speaks.
+_NOT_NAMES = (
+    frozenset(
+        """i i'm the a an caller caller's mr mrs ms dr e-mail email whatsapp sms english german french spanish deutsch
+    anrufer anruferin kunde kundin anrufers agent agentin cliente client llamante appelant appelante señor
+    señora monsieur madame herr frau doctor""".split()
+    )
+    | NAMES
+)
+_ABOUT = frozenset(
+    """the caller callers customer that this with from have been will would about agent promised says said named called
+    anrufer anruferin anrufers kunde kundin dass eine einen einer sein seine ihre agent versprochen cliente quien llama agente
+    prometió appelant appelante client cliente agent promis a an and or but of to in on at for by as is are was were be has
+    had do does did not no it its these those he she his her him they their them there who which what when where how than then
+    so if can could shall may might must until since after before into over again also very really too still already only
+    just more most much many some any all both each one ones per up out off down der die das dem den des ein einem und oder aber
+    von zu zum zur im am auf bei mit nach aus für ist sind war waren hat haben hatte wird werden wurde nicht kein keine keinen
+    es sie er ihr ihren ihrem seinen seiner sich wenn wie wer um bis vom seit vor über noch schon auch nur sehr wieder immer
+    gerade jetzt möchte el la los las un una unos unas y o pero de del al en con por para sin que se su sus son era fue ha han
+    había lo le les como más muy ya también todo toda todos todas desde hasta entre cuando quiere tiene l les une et ou mais du
+    d à au aux dans sur avec par pour sans qu qui s sa ses leur leurs est sont était ont avait ne pas plus très déjà aussi
+    tout toute tous toutes depuis jusqu quand il elle veut wants needs like likes""".split()
+)
+_PAIRED = re.compile(r"\b(\d{1,2})\s*(?::|uhr|h|heures?|horas y|y|\.)\s*(\d{2})\b(?![.,]?\d)", re.IGNORECASE)
+_HALVES = re.compile(r"\b(?:half|quarter|halb\w*|viertel\w*|media|cuarto|demie?|quart)\b", re.IGNORECASE)
+_TWO = re.compile(
+    r"\b(?:both|twice|couple|double|pair|twins?|beide\w*|zweimal|zu zweit|doppel\w*|paar|zwillinge|amb[oa]s|doble|par|deux|les deux|double|paire|jume\w+)\b",
+    re.IGNORECASE,
+)
+# Number words that are other words as well.
+_AMBIGUOUS = {
+    "en": frozenset("once second seconds one first oh die".split()),
+    "de": frozenset("ein eins eine einen einem einer erste ersten achten sei".split()),
+    "es": frozenset("uno una un primero primer primera segundo media".split()),
+    "fr": frozenset("un une neuf premier première seconde".split()),
+}
+_PARTICIPLE = re.compile(r"^(an|auf|aus|ab|ein|mit|zu|vor|nach|um|her|hin|weg)ge(?=\w{3})")
+# Words that a quote begins with where it has a subject of its own; what stands before it is another clause.
+_OWN_SUBJECT = re.compile(
+    r"\W*(?:i|i'?m|i'?ve|i'?d|i'?ll|it|it'?s|he|he'?s|she|she'?s|we|we'?re|we'?ve|they|there'?s?|my|our|ich|er|sie|es|wir|das ist|mein\w*|unser\w*|"
+    r"yo|me|mi|mis|soy|tengo|estoy|je|j|il|elle|on|nous|mon|ma|mes|c)\b",
+    re.IGNORECASE,
+)
+_REQUESTS = re.compile(
+    r"\b(?:can|could|may|will you|would you|shall|please|i|i'd|we|me|kann|könn\w+|darf|würden sie|ich|wir|bitte|puedo|podría\w*|puede\w*|pueden|"
+    r"quisiera|puis|pourr\w+|pouv\w+|peu[tx]|je|vous)\b",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(r"\b(?:ask|inquir|enquir|frag|erkundig|pregunt|demand|renseign)\w*", re.IGNORECASE)
+_SUBJECT_NAME = re.compile(
+    r"^\W*(?:(?:Mr|Mrs|Ms|Dr|Doctor|Herr|Frau|Señora?|Don|Doña|Madame|Monsieur)\.? )?([A-ZÀ-ÖØ-Þ][\w-]+)(?:['’]s)?\b"
+)
+_APPOSITION = re.compile(r"^\W*[A-ZÀ-ÖØ-Þ][\w-]+, ")
+_THING = re.compile(r"(?:['’]s|\bof|de[rs]?|del?|d['’])\s+(?:\w+['’]s )?([^\W\d_]+)")
+_CODE_LIKE = re.compile(r"[A-Z]{1,5}")
+
+
+def about_the_caller(content: str) -> bool:
+    """Whether a fact begins with the caller."""
+    return _CALLER.match(content) is not None
+
+
+def overstates(talk: Conversation, people: People, fact: Fact) -> str | None:
+    """Why a fact says more than its evidence does."""
+    claim = _Claim(talk, people, fact)
+    return next((reason for reason in claim.objections() if reason is not None), None)
+
+
+class _Claim:
+    """A fact beside the words that it rests on."""
+
+    def __init__(self, talk: Conversation, people: People, fact: Fact) -> None:
+        self._talk, self._people, self._fact = talk, people, fact
+        self._language = people.language
+        self._turn = talk.turns[fact.turn]
+        self._by_caller = self._turn.role == "user"
+        self._at = max(0, self._turn.text.casefold().find(fact.quote.strip().casefold()))
+        start = max((match.end() for match in _STOP.finditer(self._turn.text, 0, self._at)), default=0)
+        end = _STOP.search(
+            self._turn.text, min(len(self._turn.text), self._at + max(1, len(fact.quote.strip()) - 1))
+        )
+        self._start, self._end = start, end.end() if end else len(self._turn.text)
+        self._sentence = self._turn.text[start : self._end]
+        asked = next((turn for turn in reversed(talk.turns[: fact.turn]) if turn.text), None)
+        self._asked = asked.text if self._by_caller and asked is not None and asked.role == "agent" else ""
+        self._around = f"{self._asked} \n {self._turn.text}" if self._asked else self._turn.text
+        self._clauses = self._about()
+
+    def objections(self) -> Iterator[str | None]:
+        """Reasons against the fact, one check after the other."""
+        if self._by_caller:
+            yield "a question" if self._is_question() else None
+            yield "supposed" if self._is_supposed() else None
+            yield "somebody else's" if self._is_anothers() else None
+            yield "denied" if self._is_denied() else None
+        yield None if self._is_related() else "not about it"
+        yield None if self._are_the_people() else "person not in evidence"
+        yield None if self._are_the_days() else "date not in evidence"
+        yield None if self._are_the_numbers() else "number not in evidence"
+        yield "corrected" if self._is_corrected() else None
+        yield None if self._are_the_names() else "name not in evidence"
+
+    # -- how it is said -------------------------------------------------------------
+
+    def _about(self) -> list[str]:
+        """The clauses of the quote that the fact has most words from, each with the subject that it goes on about."""
+        quote = self._fact.quote.strip()
+        lead = self._turn.text[self._start : self._at]
+        cut = max((match.end() for match in _MARK.finditer(lead)), default=0)
+        lead = "" if _OWN_SUBJECT.match(quote) else self._people.last_subject(lead[cut:])
+        text = f"{lead}{quote}"
+        about = gist(self._fact.content) | set(_NUMBER.findall(self._fact.content))
+        ends = [(match.start(), match.end(), match[0].isalpha()) for match in _CLAUSE.finditer(text)]
+        clauses: list[str] = []
+        start, before = 0, ""
+        for end, following, goes_on in (*ends, (len(text), len(text), False)):
+            clause = text[start:end]
+            if clause.strip():
+                if before and not own(clause, self._language) and not self._people.another(clause):
+                    clause = f"{before} {clause}"
+                if end > len(lead):
+                    clauses.append(clause)
+            before = (clause if clause.strip() else before) if goes_on else ""
+            start = following
+        scores = [len((gist(clause) | set(_NUMBER.findall(clause))) & about) for clause in clauses]
+        best = max(scores, default=0)
+        return [clause for clause, score in zip(clauses, scores, strict=True) if score == best]
+
+    def _is_question(self) -> bool:
+        """Whether the quote asks; what stands in a clause before the question does not."""
+        if not self._sentence.rstrip().endswith("?") or _ASKED.search(self._fact.content):
+            return False
+        if _WANTED.search(self._fact.content) and _REQUESTS.search(self._fact.quote):
+            return False
+        after = self._turn.text[self._at + len(self._fact.quote.strip()) : self._end]
+        following = re.match(r"\s*[,;–—-]\s*(.*)", after, re.DOTALL)
+        asks_itself = (
+            following is not None and len(_WORD.findall(following[1])) > 2 and not _TAGS.match(following[1])
+        )
+        return not asks_itself or "?" in self._fact.quote.rstrip("?")
+
+    def _is_supposed(self) -> bool:
+        """Whether the quote stands under an "if" or in somebody's mouth."""
+        before = self._turn.text[self._start : self._at]
+        before = before[max((match.end() for match in _CONTRAST.finditer(before)), default=0) :]
+        if doubtful(_SAYS_IT.sub(" ", _UNKNOWING.sub(" ", before))):
+            return True
+        reported = max((match.end() for match in _REPORTED.finditer(before)), default=-1)
+        if reported >= 0 and _CLAUSE.search(before[reported:]) is None:
+            return True
+        reach = max(
+            (match.end() for match in _CONTRAST.finditer(self._sentence, 0, self._at - self._start)),
+            default=0,
+        )
+        place = self._at - self._start + len(self._fact.quote.strip())
+        return any(match.start() < place for match in _CONDITIONAL.finditer(self._sentence, reach))
+
+    def _is_denied(self) -> bool:
+        """Whether the caller denies what the fact asserts: a no where the fact has its words from, and none in the fact."""
+        if _NEGATIVE.search(self._fact.content):
+            return False
+        return bool(self._clauses) and all(
+            _NEGATES.search(_CONTRASTED.sub(" ", told)) is not None and not self._after_denial(told)
+            for told in self._clauses
+        )
+
+    def _after_denial(self, told: str) -> bool:
+        """Whether the no is about what is refused ("no penicillin") and the fact about why ("she gets a rash")."""
+        match = _NEGATES.search(told)
+        if match is None:
+            return False
+        about = gist(self._fact.content)
+        return (
+            len(gist(told[match.end() :]) & about) >= 2
+            and genders(told[match.end() :], self._language) != set()
+        )
+
+    # -- who it is about --------------------------------------------------------------
+
+    def _is_anothers(self) -> bool:
+        """Whether the words are said by or of somebody else, and the fact is about the caller."""
+        caller = _CALLER.match(self._fact.content)
+        named = kinds(self._fact.content, self._language)
+        voice = self._people.speaker(self._fact.turn, self._at)
+        if (
+            voice.other
+            and caller is not None
+            and (not _owned(self._fact.content, caller) or _ITS.search(self._fact.content))
+        ):
+            return not (
+                any(alike(kind, voice.kinds) for kind in named)
+                or (voice.name and voice.name in self._people.spelling(self._fact.content))
+            )
+        if caller is None or self._is_relation():
+            return False
+        if named:
+            spoken_of = [one.kind for clause in self._clauses for one in mentions(clause, self._language)[:1]]
+            return (
+                not caller["possess"]
+                and bool(spoken_of)
+                and not any(own(clause, self._language) for clause in self._clauses)
+                and not any(alike(kind, named) for kind in spoken_of)
+            )
+        if _owned(self._fact.content, caller):
+            whose = " ".join(self._clauses)
+            if not _ITS.search(self._fact.content):
+                thing = _THING.search(self._fact.content)
+                return (
+                    thing is not None
+                    and not own(whose, self._language)
+                    and all(
+                        bool(genders(" ".join(clause.split()[:2]), self._language))
+                        for clause in self._clauses
+                    )
+                    and not _near(_stem(thing[1].casefold()), gist(self._around))
+                )
+            theirs = self._people.named(self._fact.quote) and not own(self._fact.quote, self._language)
+            if _ANOTHERS.search(whose) or theirs:
+                return True
+            return self._people.kin_of_thing(whose) and not own(whose, self._language)
+        if any(own(clause, self._language) for clause in self._clauses):
+            return False
+        if any(self._people.another(clause) for clause in self._clauses):
+            wish = _WANTED.search(self._fact.content) is not None
+            return not wish or any(self._people.begins(clause) for clause in self._clauses)
+        question = self._asked.rstrip()
+        if (
+            not question.endswith("?")
+            or len(_WORD.findall(self._fact.quote)) > 8
+            or own(self._turn.text, self._language)
+        ):
+            return False
+        last = re.split(r"[.!?]\s+", question)[-1]
+        return self._people.another(last) and not _QUESTION_TO_YOU.search(last)
+
+    def _is_relation(self) -> bool:
+        """Whether the fact says of the caller what a word for their family says: "my late husband", a widow."""
+        return _RELATED_BY.search(self._fact.content) is not None and any(
+            alike(kind, _NEAREST) for kind in kinds(self._fact.quote, self._language)
+        )
+
+    def _are_the_people(self) -> bool:
+        """Whether the people of the fact are those that its words are about."""
+        content = self._fact.content
+        if not self._people.agrees(content) or not self._is_their_name():
+            return False
+        named = mentions(content, self._language)
+        if not named:
+            return True
+        quoted = kinds(self._fact.quote, self._language)
+        voice = self._people.speaker(self._fact.turn, self._at)
+        caller = _CALLER.match(content)
+        theirs = caller is None or bool(caller["possess"])
+        first = self._by_caller and not voice.other
+        if theirs and first and self._clauses and all(self._only_own(clause) for clause in self._clauses):
+            return named[0].start > 60 and all(alike(one.kind, quoted) for one in named)
+        missing = {mention.kind for mention in named if not alike(mention.kind, quoted | voice.kinds)}
+        missing = {kind for kind in missing if not alike(kind, self._people.named(self._fact.quote))}
+        if not missing:
+            return True
+        wanted = genders(self._fact.quote, self._language)
+        if not wanted and not own(self._fact.quote, self._language):
+            wanted = genders(self._asked, self._language)
+        if first and not wanted and theirs and own(self._fact.quote, self._language):
+            return False
+        if len(missing) < len({mention.kind for mention in named}) or len(named) > 1:
+            missing -= self._owners(named)
+        return all(
+            alike(
+                kind,
+                self._people.meant(self._fact.turn, self._at, gender_of(kind) & wanted or wanted, but=quoted),
+            )
+            for kind in missing
+        )
+
+    def _owners(self, named: Sequence[Mention]) -> set[str]:
+        """Kin whose kin or animal the fact is about, as in "my daughter's rabbit", if the caller has named them."""
+        told: set[str] = set()
+        for turn in self._talk.turns[: self._fact.turn + 1]:
+            told |= kinds(turn.text, self._language) if turn.role == "user" else set()
+        owners = (
+            one if self._language == "en" else other
+            for one, other in pairwise(named)
+            if other.start - one.end < 12
+        )
+        return {owner.kind for owner in owners if alike(owner.kind, told)}
+
+    def _is_their_name(self) -> bool:
+        """Whether a fact about somebody by their name rests on words of or about them."""
+        begins = _SUBJECT_NAME.match(self._fact.content)
+        if begins is None or _CALLER.match(self._fact.content) or not self._by_caller:
+            return True
+        name = unaccented(begins[1])
+        told = _APPOSITION.match(self._fact.content) and kinds(self._fact.content, self._language)
+        if not (told or self._people.is_name(name)) or name in unaccented(self._fact.quote):
+            return True
+        voice = self._people.speaker(self._fact.turn, self._at)
+        if self._clauses and all(self._only_own(clause) for clause in self._clauses):
+            return name == voice.name or (not voice.other and name in self._people.caller)
+        lately = self._people.last_name(self._turn.text[: self._at])
+        if _CALLED.search(self._fact.quote) or (lately and lately != name):
+            return False
+        wanted = genders(self._fact.quote, self._language) - {""}
+        known = self._people.kin_of(name)
+        return not (wanted and known) or any(
+            not gender_of(kind) or gender_of(kind) & wanted for kind in known
+        )
+
+    def _only_own(self, clause: str) -> bool:
+        return own(clause, self._language) and not self._people.another(clause)
+
+    # -- what it says -------------------------------------------------------------------
+
+    def _is_related(self) -> bool:
+        """Whether the fact has its words from its evidence; numbers and days that were said count as words."""
+        content = self._fact.content
+        harm, told = _HARM.search(content), _HARM.search(self._fact.quote)
+        if harm is not None and told is not None and not _near(_stem(harm[1].casefold()), gist_all(told[1])):
+            return False
+        if harm is not None and not (
+            harm[1].casefold() in _folded(self._around)
+            or _near(_stem(harm[1].casefold()), gist(self._around))
+        ):
+            return False
+        about = gist(content)
+        shared = sum(_near(word, gist(self._around)) for word in about)
+        figures = [re.sub(r"\D", "", number) for number in _NUMBER.findall(content)]
+        exact = any(len(figure) >= 3 and within(figure, self._around) for figure in figures)
+        if not about or exact or self._fact.event_date is not None:
+            return bool(shared or exact or not about or self._fact.event_date)
+        if not shared:
+            if self._fact.category is Category.EMOTIONAL:
+                return len(about) <= (2 if own(self._fact.quote, self._language) else 1)
+            return self._is_relation() or bool(
+                kinds(content, self._language) & kinds(self._fact.quote, self._language)
+            )
+        return shared * 4 >= len(about)
+
+    def _are_the_days(self) -> bool:
+        content, called = self._fact.content, self._talk.called_at
+        if not consistent(content):
+            return False
+        named = written(content)
+        weekdays = weekdays_of(content)
+        if not named and not weekdays and self._fact.event_date is None:
+            return True
+        meanings = self._meanings()
+        if not all(any(meaning.weekday(day) for meaning in meanings) for day in weekdays):
+            return False
+        event = self._fact.event_date
+        if event is not None and not any(meaning.day(event) for meaning in meanings):
+            same_day = called is not None and event == called.date() and not self._by_caller
+            if not (same_day and all(meaning.dateless for meaning in meanings)):
+                return False
+        for said in named:
+            if said.day is None or said.month is None:
+                year = said.year
+                if said.month is not None and not any(
+                    meaning.month(said.month, year) for meaning in meanings
+                ):
+                    return False
+            elif not any(self._means(meaning, said) for meaning in meanings) and not (
+                _is_event(said, self._fact)
+                or (called is not None and len(named) > 1 and said.fits(called.date()))
+            ):
+                return False
+        return True
+
+    def _meanings(self) -> list[Meaning]:
+        """What the quoted turn can mean; where it answers a question about a day, what both together can."""
+        before = [turn.text for turn in reversed(self._talk.turns[: self._fact.turn])]
+        called = self._talk.called_at
+        tense = self._tense()
+        alone = Meaning(self._turn.text, called, before, tense=tense)
+        if not self._asked or (denies(self._turn.text) and not alone.dateless):
+            return [alone]
+        if alone.dateless or "?" in self._asked or confirms(self._turn.text):
+            return [alone, Meaning(self._around, called, before, tense=tense, within=alone)]
+        return [alone]
+
+    def _tense(self) -> int:
+        """-1 where the fact lies behind, 1 where it lies ahead, as the quote says or else the fact."""
+        return tense(" ".join(self._clauses)) or tense(self._fact.content) or 1
+
+    @staticmethod
+    def _means(meaning: Meaning, said: Said) -> bool:
+        return any(meaning.day(day) for day in meaning.dates(said))
+
+    def _are_the_numbers(self) -> bool:
+        content = self._fact.content
+        days = {
+            str(part)
+            for said in written(content)
+            if said.month
+            for part in (said.day, said.month, said.year)
+            if part
+        }
+        if self._fact.event_date is not None:
+            event = self._fact.event_date
+            days |= {str(event.day), str(event.month), str(event.year)}
+        called = self._talk.called_at
+        for number in _NUMBER.findall(content):
+            digits = re.sub(r"\D", "", number)
+            if digits.lstrip("0") in days or self._counts(digits):
+                continue
+            if (
+                called is None
+                or len(digits) != 4
+                or abs(int(digits) - called.year) > 1
+                or not self._yearly(digits)
+            ):
+                return False
+        for first, second in _PAIRED.findall(content):
+            if {first, second} <= days or (_HALVES.search(self._around) and second in ("15", "30", "45")):
+                continue
+            if not self._in_order(first, second):
+                return False
+        return all(
+            self._counts(str(value)) for value in _in_words(content, self._language) if str(value) not in days
+        )
+
+    def _yearly(self, year: str) -> bool:
+        """Whether a year may stand for "in May" or "last year"."""
+        return (
+            within(year, self._around)
+            or re.search(
+                r"year|jahr|año|an(?:née|s)?\b|spring|summer|autumn|winter|frühling|frühjahr|sommer|herbst|primavera|verano|otoño|"
+                r"invierno|printemps|été|automne|hiver|season|christmas|weihnacht|navidad|noël|easter|ostern|pascua|pâques",
+                self._around,
+                re.IGNORECASE,
+            )
+            is not None
+            or bool(written(self._around))
+        )
+
+    def _counts(self, digits: str) -> bool:
+        """Whether a number was said by the caller, or by the agent where the caller agreed."""
+        said = self._turn.text
+        if within(digits, said) or (digits == "2" and _TWO.search(said)):
+            return True
+        if len(digits) >= 3 and digits in _spelled_out(said):
+            return True
+        if len(digits) >= 4 and _mended(said, digits):
+            return True
+        if not self._asked or denies(said) or not ("?" in self._asked or confirms(said) or welcomes(said)):
+            return False
+        _, runs = numerals(said)
+        if not confirms(said) and any(len(run) == len(digits) for run in runs):
+            return False  # another number in its place
+        return within(digits, self._asked) or (len(digits) >= 3 and digits in _spelled_out(self._asked))
+
+    def _in_order(self, first: str, second: str) -> bool:
+        for text in (self._turn.text, self._around):
+            tokens = _WORD.findall(text.casefold())
+            said = [str(value) for value, _, _ in counted(tokens)]
+            if any(
+                one == first.lstrip("0") and other == (second.lstrip("0") or "0")
+                for one, other in pairwise(said)
+            ):
+                return True
+            if any(f"{first}{second}" in run for run in numerals(text)[1]):
+                return True
+        return False
+
+    def _is_corrected(self) -> bool:
+        """Whether a number of the fact was taken back, in the same breath or later: "285, sorry, 258"."""
+        numbers = [re.sub(r"\D", "", number) for number in _NUMBER.findall(self._fact.content)]
+        if not numbers:
+            return False
+        said = self._turn.text
+        cut = max((match.start() for match in _CORRECTS.finditer(said)), default=None)
+        if any(_mended(said, number) for number in numbers):
+            return False
+        if cut is not None and any(len(run) >= 2 for run in numerals(said[cut:])[1]):
+            old, new = said[:cut], said[cut:]
+            if any(len(number) > 1 and within(number, old) and not within(number, new) for number in numbers):
+                return True
+        return any(len(number) > 2 and self._people.took_back(self._fact.turn, number) for number in numbers)
+
+    # -- names ------------------------------------------------------------------------
+
+    def _are_the_names(self) -> bool:
+        content = self._fact.content
+        for name in _names(content, self._language):
+            if not self._is_named(name):
+                return False
+        if self._is_swapped():
+            return False
+        full = _NAME_AFTER.findall(content) if self._language == "de" else _FULL_NAME.findall(content)
+        return all(self._stand_together(name) for name in full)
+
+    def _is_swapped(self) -> bool:
+        """Whether the fact has another name where its quote has one."""
+        quote = self._fact.quote.strip()
+        ours = _names(self._fact.content, self._language)
+        new = {name for name in ours if not _said_name(name, quote)}
+        theirs = {
+            name for name in _names(f"x {quote}", self._language) if not _said_name(name, self._fact.content)
+        }
+        return bool(new) and len(theirs) >= len(new) and not genders(quote, self._language)
+
+    def _heard_names(self) -> Iterator[str]:
+        """The texts whose names a fact may use: its turn, the question that it answers, and what a pronoun recalls."""
+        said = self._turn.text
+        punctuated = self._end < len(said) or said.rstrip()[-1:] in ".!?"
+        yield said[: self._end if punctuated else self._at + len(self._fact.quote) + 30]
+        if self._asked and not denies(said) and ("?" in self._asked or confirms(said) or welcomes(said)):
+            yield self._asked
+        voice = self._people.speaker(self._fact.turn, self._at)
+        whole = own(self._fact.quote, self._language) and not genders(self._fact.quote, self._language)
+        if self._by_caller and whole and not voice.other:
+            return
+        turns = self._talk.turns
+        for number in range(self._fact.turn - 1, -1, -1):
+            following = turns[number + 1].text if number + 1 < len(turns) else ""
+            if turns[number].role == "user" or ("?" in turns[number].text and confirms(following)):
+                yield turns[number].text
+
+    def _is_named(self, name: str) -> bool:
+        return any(_said_name(name, text) for text in self._heard_names()) or (
+            name.casefold() in _folded(self._talk.agent_name)
+            and not kinds(self._fact.content, self._language)
+            and _CALLED.search(self._fact.content) is None
+        )
+
+    def _stand_together(self, full: str) -> bool:
+        """Whether the words of a name were said one after the other, if they were said in one turn."""
+        words = [word for word in _WORD.findall(full.casefold()) if word not in _NOT_NAMES]
+        texts = [_folded(text) for text in self._heard_names()]
+        for text in texts:
+            joined = f" {' '.join(text)} "
+            if f" {' '.join(words)} " in joined:
+                return True
+        return not any(set(words) <= set(text) for text in texts) or len(words) < 2
+
+
+def _owned(content: str, caller: re.Match[str]) -> bool:
+    return (
+        bool(caller["possess"]) or re.match(r"\W*(?:the|his|her) \w+ of", content, re.IGNORECASE) is not None
+    )
+
+
+def _is_event(said: Said, fact: Fact) -> bool:
+    return fact.event_date is not None and said.fits(fact.event_date)
+
+
+@lru_cache(maxsize=4096)
+def gist(text: str) -> frozenset[str]:
+    """The beginnings of the words that carry a text's meaning, so that forms of a word are the same."""
+    return frozenset(
+        _stem(word)
+        for word in _folded(text)
+        if len(word) > 2 and word not in _ABOUT and word not in NAMES and not word.isdigit()
+    )
+
+
+def gist_all(word: str) -> frozenset[str]:
+    """The stem of one word, whatever it is."""
+    return frozenset({_stem(word.casefold())})
+
+
+def _stem(word: str) -> str:
+    word = unaccented(_PARTICIPLE.sub(r"\1", word))
+    return word[:4] if len(word) > 5 else word[:3]
+
+
+def _mended(said: str, digits: str) -> bool:
+    """Whether a number is one whose end was corrected: "zero four one six, no, four one nine"."""
+    for match in _CORRECTS.finditer(said):
+        old, new = numerals(said[: match.start()])[1], numerals(said[match.end() :])[1]
+        if old and new and len(new[0]) >= 2 and old[-1][: -len(new[0])] + new[0] == digits:
+            return True
+    return False
+
+
+def _near(word: str, said: frozenset[str]) -> bool:
+    """Whether a word was said in some form: begun alike, or but for its first letter ("come", "become")."""
+    return any(
+        word.startswith(other) or other.startswith(word) or (len(word) > 3 and word[1:4] == other[1:4])
+        for other in said
+    )
+
+
+def _folded(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _in_words(content: str, language: str) -> Iterator[int]:
+    """The numbers that a fact writes out in words."""
+    tokens = re.findall(r"[^\W\d_]+|\d+|-", plain(content.casefold()))
+    for value, start, end in counted(tokens):
+        words = tokens[start:end]
+        if any(word.isdigit() for word in words) or (len(words) == 1 and words[0] in _AMBIGUOUS[language]):
+            continue
+        if value > 1:
+            yield value
+
+
+@lru_cache(maxsize=1024)
+def _spelled_out(text: str) -> str:
+    return " ".join(re.sub(r"\D", "", code.value) for code in codes(text))
+
+
+def _names(content: str, language: str) -> set[str]:
+    """Words of the fact that name somebody or somewhere."""
+    found = {word for phrase in _NAME_AFTER.findall(content) for word in _WORD.findall(phrase)}
+    if language != "de":  # where every noun has a capital, only what a name follows counts
+        found |= {word for phrase in _CAPITALISED.findall(content) for word in _WORD.findall(phrase)}
+    return {
+        word for word in found if word.casefold() not in _NOT_NAMES and not word.isdigit() and len(word) > 1
+    }
+
+
+def _said_name(name: str, said: str) -> bool:
+    folded = name.casefold()
+    words = _folded(said)
+    if folded in words:
+        return True
+    if any(folded in word or (len(word) > 3 and word in folded) for word in words if len(word) > 3):
+        return True  # an inflected form: Leeds', Londoner
+    if len(name) <= 5 and _CODE_LIKE.fullmatch(name) and folded in "".join(words):
+        return True  # a code whose letters were spelled
+    return any(folded in entry for entry in _spelled_names(said))
+
+
+@lru_cache(maxsize=1024)
+def _spelled_names(said: str) -> tuple[str, ...]:
+    return tuple(entry.value.casefold() for entry in (*spelled(said), *codes(said), *emails(said)))

@@ -1,0 +1,289 @@
+"""Disks that fail, fill up, are taken away or are slow: nobody is told what is not true, and it passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, closing, suppress
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from conftest import Answer, call, started, varied
+from sweep import attempt, sent, survives
+from victim import can_trace, traced, victim
+from wire import line
+
+from elaaoms.config import Config, Limits, Server, Storage
+from elaaoms.webhooks import sign
+
+needs_strace = pytest.mark.skipif(not can_trace(), reason="strace is missing or may not attach")
+
+# How a system call fails. `when` counts in each thread; "+" goes on failing.
+FAULTS = [
+    ("fsync", "EIO", "1"),
+    ("fsync", "EIO", "2"),
+    ("fsync", "EIO", "3+"),
+    ("fdatasync", "EIO", "1"),
+    ("fdatasync", "EIO", "3"),
+    ("pwrite64", "EIO", "2"),
+    ("write", "ENOSPC", "2+"),
+    ("rename", "EIO", "1"),
+    ("rename", "ENOSPC", "1+"),
+    ("fsync", "ENOSPC", "1+"),
+    ("pwrite64", "ENOSPC", "1+"),
+    ("openat", "EMFILE", "1+"),
+]
+
+
+# -- the order --------------------------------------------------------------------------
+
+
+@needs_strace
+async def test_the_kernel_sees_flush_rename_flush_commit_and_only_then_the_answer(config: Config) -> None:
+    watched = "trace=openat,write,fsync,fdatasync,rename,sendto,unlink"
+    async with victim(config) as (platform, process):
+        await attempt(platform, 0)
+        await platform.processed("conv_0")
+        with traced(process, "-e", watched) as seen:
+            answer = await sent(platform, 1)
+            assert answer.status == 200
+            await platform.processed("conv_1")
+            lines = seen().splitlines()
+    calls = [re.sub(r"^\d+\s+", "", line) for line in lines]
+
+    def first(pattern: str, after: int = -1) -> int:
+        for index, seen_call in enumerate(calls):
+            if index > after and re.search(pattern, seen_call):
+                return index
+        raise AssertionError(f"{pattern} is not there after line {after}:\n" + "\n".join(calls))
+
+    opened = first(r"openat\(.*incoming/\d+\.part.*O_EXCL")
+    written = first(r"write\(\d+<.*\.part>", opened)
+    flushed = first(r"fsync\(\d+<.*\.part>\)", written)
+    renamed = first(r"rename\(.*\.part.*conv_1/conv_1_transcription\.json", flushed)
+    folder = first(r"fsync\(\d+<.*payloads/conv_1>\)", renamed)
+    parent = first(r"fsync\(\d+<.*payloads>\)", folder)
+    committed = first(r"fdatasync\(\d+<.*elaaoms\.db-wal>\)", parent)
+    answered = first(r"sendto\(.*HTTP/1\.1 200 OK")
+    assert opened < written < flushed < renamed < folder < parent < committed < answered
+
+
+@needs_strace
+@pytest.mark.parametrize(("system_call", "error", "when"), FAULTS)
+async def test_a_disk_that_fails_is_never_answered_200_in_vain(
+    config: Config, system_call: str, error: str, when: str
+) -> None:
+    await survives(config, system_call, error, when)
+
+
+@needs_strace
+async def test_a_slow_disk_slows_acknowledgements_and_not_the_callers(config: Config) -> None:
+    async with victim(config) as (platform, process):
+        await platform.takes(call("My name is Robin Baker."))
+        with traced(
+            process, "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:delay_enter=200000"
+        ):
+            sending = asyncio.create_task(sent(platform, 1))
+            for _ in range(20):
+                begun = time.monotonic()
+                assert (await platform.initiation()).variables["caller_known"] is True
+                assert (await platform.search("name")).status == 200
+                assert time.monotonic() - begun < 1
+            answer = await sending
+        assert answer.status == 200
+
+
+# -- full, read-only, no descriptors --------------------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:  # noqa: S603
+        pytest.skip("a tmpfs may not be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)  # noqa: S603, S607
+
+
+def on(folder: Path) -> Config:
+    return Config(
+        data_dir=str(folder / "data"),
+        server=Server(port=0, admin_port=0),
+        storage=Storage(min_free_mb=0),
+    )
+
+
+async def test_a_full_disk_is_503_unhealthy_and_passes(small: Path) -> None:
+    async with started(on(small)) as platform:
+        assert (await sent(platform, 1)).status == 200
+        with (small / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(4096))
+        answer = await sent(platform, 2)
+        assert answer.status == 503
+        assert answer.headers["Retry-After"]
+        health = await platform.request("GET", f"{platform.url}/health")
+        assert (health.status, health.data["dependencies"]["storage"]["status"]) == (503, "down")
+        assert (await platform.initiation()).status == 200
+        assert not list((small / "data" / "incoming").iterdir())
+        (small / "ballast").unlink()
+        assert (await sent(platform, 2)).status == 200
+        await platform.processed("conv_1")
+        await platform.processed("conv_2")
+        health = await platform.request("GET", f"{platform.url}/health")
+        assert health.data["dependencies"]["storage"]["status"] == "ok"
+
+
+async def test_a_read_only_disk_is_503_unhealthy_and_passes(small: Path) -> None:
+    def remount(how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(small)], check=True)  # noqa: S603, S607
+
+    async with started(on(small)) as platform:
+        assert (await sent(platform, 1)).status == 200
+        await platform.processed("conv_1")
+        try:
+            remount("ro,size=4m")
+        except subprocess.CalledProcessError:
+            pytest.skip("the file system is busy and cannot be made read-only")
+        answer = await sent(platform, 2)
+        assert answer.status == 503
+        assert (await platform.request("GET", f"{platform.url}/health")).status == 503
+        remount("rw,size=4m")
+        assert (await sent(platform, 2)).status == 200
+
+
+async def test_running_out_of_descriptors_is_503_and_passes(config: Config) -> None:
+    async with victim(config, files=200) as (platform, _):
+        head = b"POST /webhook/post-call HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        signature = sign(platform.webhook_secret, b"", now=time.time()).encode()
+        head += b"Content-Length: 5\r\nElevenLabs-Signature: " + signature + b"\r\n\r\n"
+        async with AsyncExitStack() as stack:
+            for _ in range(60):
+                reader, writer = await stack.enter_async_context(line(platform))
+                writer.write(head)
+                await asyncio.sleep(0.002)
+            answer = await asyncio.wait_for(reader.read(), 10)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"Retry-After" in answer
+        deadline = time.monotonic() + 5
+        while (answered := await attempt(platform, 1)) is None or answered.status != 200:
+            assert time.monotonic() < deadline
+
+
+async def test_a_locked_database_is_unhealthy_while_calls_go_on_and_passes(config: Config) -> None:
+    async with started(config) as platform:
+        with closing(sqlite3.connect(config.data / "elaaoms.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            sending = asyncio.create_task(sent(platform, 1))
+            health = await platform.request("GET", f"{platform.url}/health")
+            assert (health.status, health.data["dependencies"]["database"]["status"]) == (503, "down")
+            answer = await sending
+            assert (answer.status, answer.data["job_id"]) == (200, None)
+            other.execute("ROLLBACK")
+        await platform.until("/api/calls", lambda data: len(data["calls"]) == 1)
+        await platform.processed("conv_1")
+        assert (await platform.request("GET", f"{platform.url}/health")).data["status"] == "healthy"
+
+
+# -- room ------------------------------------------------------------------------------------
+
+
+async def test_bodies_that_are_not_verified_yet_share_a_bounded_room(config: Config) -> None:
+    config = evolve(config, limits=Limits(bodies=2, bodies_mb=1))
+    async with started(config) as platform:
+        release = asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b"{"
+            await release.wait()
+            yield b"}"
+
+        async def large() -> AsyncIterator[bytes]:
+            for _ in range(40):
+                yield b" " * 65_536
+
+        def post(body: object) -> asyncio.Task[Answer]:
+            signature = sign(platform.webhook_secret, b"{}", now=time.time())
+            return asyncio.create_task(
+                platform.request(
+                    "POST",
+                    f"{platform.url}/webhook/post-call",
+                    body,
+                    Content_Type="application/json",
+                    ElevenLabs_Signature=signature,
+                )
+            )
+
+        too_large = await post(large())
+        assert (too_large.status, too_large.headers["Retry-After"]) == (503, "5")
+        waiting = [post(slow()) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        refused = await sent(platform, 1)
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        release.set()
+        assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}  # held: an empty object
+        assert (await sent(platform, 1)).status == 200
+
+
+def memory_mb(pid: int | None) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+
+
+async def test_ten_recordings_at_once_cost_less_than_sixteen_megabytes_of_memory(config: Config) -> None:
+    """With ELAAOMS_RECORDING_MB=50 it takes ten seconds and costs no more."""
+    piece = b"//uQxAAAAAAA" * 4096  # base64 of an MPEG frame
+    count = int(os.environ.get("ELAAOMS_RECORDING_MB", "12")) * 1024 * 1024 // len(piece)
+
+    def pieces(number: int) -> Iterator[bytes]:
+        event = varied("audio", conversation_id=f"conv_{number}")
+        event["data"]["full_audio"] = "HERE"
+        before, _, after = json.dumps(event).encode().partition(b"HERE")
+        yield before
+        for _ in range(count):
+            yield piece
+        yield after
+
+    moment = str(int(time.time()))
+    async with victim(config) as (platform, process):
+        await platform.takes(call("I live in Leeds."))
+        await platform.send({**varied("audio"), "event_timestamp": 1})
+
+        async def send(number: int) -> int:
+            mac = hmac.new(platform.webhook_secret.encode(), f"{moment}.".encode(), hashlib.sha256)
+            for part in pieces(number):
+                mac.update(part)
+
+            async def body() -> AsyncIterator[bytes]:
+                for part in pieces(number):
+                    yield part
+
+            answer = await platform.request(
+                "POST",
+                f"{platform.url}/webhook/post-call",
+                body(),
+                Content_Type="application/json",
+                ElevenLabs_Signature=f"t={moment},v0={mac.hexdigest()}",
+            )
+            return answer.status
+
+        before = peak = memory_mb(process.pid)
+        sending = [asyncio.create_task(send(number)) for number in range(10)]
+        while not all(task.done() for task in sending):
+            await asyncio.sleep(0.05)
+            peak = max(peak, memory_mb(process.pid))
+        assert {task.result() for task in sending} == {200}
+        print(f"RSS {before:.1f} MiB before, {peak:.1f} at most")
+        assert peak - before < 16

@@ -1,0 +1,204 @@
+"""Under a service manager: sockets that stay open, a heartbeat that means something, restarts that lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from conftest import call
+from test_daemon import ENVIRONMENT, START_S, command, install
+
+from elaaoms import config as settings
+from elaaoms import supervisor
+from elaaoms.webhooks import sign
+
+ACTIVATE = shutil.which("systemd-socket-activate")
+
+
+def listening() -> socket.socket:
+    found = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    found.setblocking(False)
+    return found
+
+
+@contextmanager
+def manager() -> Iterator[tuple[socket.socket, dict[str, str]]]:
+    """What a service manager offers: a socket to be told at, and the variable that names it."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as told:
+        told.bind(f"\0elaaoms-test-{os.getpid()}-{time.monotonic_ns()}")
+        told.settimeout(START_S)
+        yield told, {"NOTIFY_SOCKET": "@" + told.getsockname()[1:].decode()}
+
+
+def until(told: socket.socket, state: str) -> str:
+    """Wait for a state; the whole message that said it."""
+    while True:
+        message = told.recv(4096).decode()
+        if state in message.split("\n"):
+            return message
+
+
+@asynccontextmanager
+async def activated(
+    path: Path, public: socket.socket, admin: socket.socket, **environment: str
+) -> AsyncIterator[subprocess.Popen[str]]:
+    """The daemon with two sockets that it inherits, as systemd hands them over."""
+    script = f'exec 3<&{public.fileno()} 4<&{admin.fileno()}; LISTEN_PID=$$ exec "$@"'
+    with (path.parent / "serve.log").open("a") as log:
+        running = subprocess.Popen(  # noqa: ASYNC220, S603
+            ["/bin/bash", "-c", script, "bash", *command("serve", "-c", path)],
+            env=ENVIRONMENT
+            | {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "elaaoms.socket:elaaoms.socket"}
+            | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            text=True,
+            pass_fds=(public.fileno(), admin.fileno()),
+        )
+    try:
+        yield running
+    finally:
+        if running.poll() is None:
+            running.kill()
+        await asyncio.to_thread(running.wait)
+
+
+class Load:
+    """Senders that never pause: each event on a connection of its own, every answer counted."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        self.url = url
+        self.secret = secret
+        self.acknowledged: set[str] = set()
+        self.refused: list[str] = []
+        self.ended = asyncio.Event()
+
+    async def send(self, name: str) -> None:
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=60)
+        ) as session:
+            number = 0
+            while not self.ended.is_set():
+                conversation = f"conv_{name}_{number}"
+                number += 1
+                event = json.dumps(call("I live in Leeds.", conversation_id=conversation)).encode()
+                headers = {
+                    "Content-Type": "application/json",
+                    "ElevenLabs-Signature": sign(self.secret, event, now=time.time()),
+                }
+                try:
+                    async with session.post(self.url, data=event, headers=headers) as answer:
+                        if answer.status == 200:
+                            self.acknowledged.add(conversation)
+                        else:
+                            self.refused.append(f"{answer.status} {await answer.text()}")
+                except aiohttp.ClientError as error:
+                    self.refused.append(repr(error))
+                await asyncio.sleep(0.02)
+
+
+async def restarts(folder: Path, times: int) -> tuple[Load, set[str]]:
+    """Restart a socket-activated daemon under load; the load, and the calls that the database has at the end."""
+    path = install(folder)
+    secrets = settings.load_secrets(folder, {})
+    with closing(listening()) as public, closing(listening()) as admin, manager() as (told, environment):
+        load = Load(
+            f"http://127.0.0.1:{public.getsockname()[1]}/webhook/post-call", secrets.webhook_secrets[0]
+        )
+        async with asyncio.TaskGroup() as group:
+            senders = [group.create_task(load.send(name)) for name in "abc"]
+            for _ in range(times):
+                async with activated(path, public, admin, **environment) as running:
+                    await asyncio.to_thread(until, told, "READY=1")
+                    seen = len(load.acknowledged)
+                    while len(load.acknowledged) < seen + 5:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+                    running.send_signal(signal.SIGTERM)
+                    assert await asyncio.to_thread(running.wait, 60) == 0
+            async with activated(path, public, admin, **environment):
+                await asyncio.to_thread(until, told, "READY=1")
+                load.ended.set()
+                await asyncio.wait(senders)
+                url = f"http://127.0.0.1:{admin.getsockname()[1]}"
+                headers = {"Authorization": f"Bearer {secrets.admin_token}"}
+                found: set[str] = set()
+                async with aiohttp.ClientSession(url, headers=headers) as session:
+                    after = ""
+                    while True:
+                        async with session.get(f"/api/calls?limit=100&after={after}") as answer:
+                            data = (await answer.json())["data"]
+                        found |= {row["conversation_id"] for row in data["calls"]}
+                        after = data["next"]
+                        if not after:
+                            break
+    return load, found
+
+
+async def test_restarts_under_load_refuse_no_request_and_lose_no_call(tmp_path: Path) -> None:
+    load, found = await restarts(tmp_path, times=int(os.environ.get("ELAAOMS_TEST_RESTARTS", "3")))
+    assert load.refused == []
+    assert len(load.acknowledged) >= 15
+    assert load.acknowledged <= found
+
+
+@pytest.mark.skipif(ACTIVATE is None, reason="systemd-socket-activate is not installed")
+async def test_the_sockets_of_systemd_itself_are_taken(tmp_path: Path) -> None:
+    path = install(tmp_path)
+    with closing(listening()) as one, closing(listening()) as other:
+        ports = [found.getsockname()[1] for found in (one, other)]
+    sockets = [argument for port in ports for argument in ("-l", f"127.0.0.1:{port}")]
+    running = subprocess.Popen(  # noqa: ASYNC220, S603
+        [str(ACTIVATE), *sockets, *command("serve", "-c", path)],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        await asyncio.sleep(0)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=START_S)) as session:
+            for _ in range(200):
+                try:
+                    async with session.get(f"http://127.0.0.1:{ports[0]}/health") as answer:
+                        assert answer.status == 200
+                        break
+                except aiohttp.ClientConnectorError:  # systemd-socket-activate is not up yet
+                    await asyncio.sleep(0.05)
+            else:
+                raise AssertionError("the daemon did not answer")
+    finally:
+        running.terminate()
+        await asyncio.to_thread(running.wait)
+
+
+async def test_the_heartbeat_says_how_the_queue_stands(tmp_path: Path) -> None:
+    path = install(tmp_path)
+    with closing(listening()) as public, closing(listening()) as admin, manager() as (told, environment):
+        async with activated(path, public, admin, WATCHDOG_USEC="200000", **environment) as running:
+            await asyncio.to_thread(until, told, "READY=1")
+            message = await asyncio.to_thread(until, told, "WATCHDOG=1")
+            assert "STATUS=0 jobs waiting, 0 failed" in message
+            await asyncio.to_thread(until, told, "WATCHDOG=1")
+            running.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(until, told, "STOPPING=1")
+            assert await asyncio.to_thread(running.wait, 60) == 0
+
+
+def test_what_the_manager_offers_is_for_this_process_alone() -> None:
+    assert supervisor.inherited({"LISTEN_FDS": "2", "LISTEN_PID": "1"}) == supervisor.Inherited()
+    assert supervisor.inherited({"LISTEN_FDS": "²", "LISTEN_PID": str(os.getpid())}) == supervisor.Inherited()
+    assert supervisor.watchdog_s({"WATCHDOG_USEC": "30000000"}) == 15.0
+    assert supervisor.watchdog_s({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}) is None
+    assert supervisor.watchdog_s({}) is None
+    supervisor.notify("READY=1", {"NOTIFY_SOCKET": "@nobody-listens-there"})
