@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
@@ -79,6 +80,7 @@ async def full_house(platform: Platform) -> dict[str, str]:
             "I prefer email. And I'm allergic to peanuts.",
             "I live in Leeds.",
             conversation_id="conv_first",
+            at=time.time() - 7 * 86400,
         )
     )
     audio = varied("audio", conversation_id="conv_first")

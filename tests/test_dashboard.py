@@ -212,6 +212,8 @@ async def test_a_form_of_another_site_changes_nothing(visitor: Visitor) -> None:
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
         answer = await visitor.post("/jobs/retry-failed", {"proof": proof}, **headers)
         assert answer.status == 403, headers
+    proxied = {"Origin": "https://desk.example.com", "Sec-Fetch-Site": "same-origin"}  # the proxy's name
+    assert (await visitor.post("/jobs/retry-failed", {"proof": proof}, **proxied)).status == 303
 
 
 async def test_a_login_form_of_another_visitor_is_refused(platform: Platform) -> None:
@@ -450,6 +452,16 @@ async def test_callers_are_found_by_number_name_id_and_remembered_words(
     piece = await visitor.get("/callers?q=robin", **{"HX-Request": "true"})
     assert b"<html" not in piece.body
     assert (await visitor.get("/callers/search?q=robin&further=x")).status == 400
+
+
+async def test_a_wish_to_be_forgotten_is_shown_until_it_is_answered(visitor: Visitor) -> None:
+    wish = "Please delete all my data and forget me."
+    await visitor.platform.takes(call("I live in Oslo.", wish, conversation_id="conv_wish"))
+    text = (await visitor.get()).body.decode()
+    assert "Asked to be forgotten" in text
+    action = text.split("/decline")[0].rpartition("/dashboard")[2] + "/decline"
+    assert (await visitor.submit("", action)).status == 303
+    assert "Asked to be forgotten" not in (await visitor.get()).body.decode()
 
 
 async def test_now_says_what_is_wrong(config: Config) -> None:

@@ -42,6 +42,7 @@ def routes(brake: Brake) -> tuple[Page, ...]:
         Page("POST", "/memories/{id}/pin", actions.pin),
         Page("POST", "/memories/{id}/forget", actions.forget),
         Page("POST", "/memories/{id}/restore", actions.restore),
+        Page("POST", "/requests/{id}/decline", actions.decline),
         Page("GET", "/jobs", pages.jobs),
         Page("GET", "/jobs/{id}", pages.job),
         Page("POST", "/jobs/retry-failed", actions.retry_failed),

@@ -163,12 +163,21 @@ async def merge(desk: Desk, request: web.Request) -> web.Response:
 
 
 async def erase(desk: Desk, request: web.Request) -> web.Response:
-    """Remove every trace of a caller whose address the operator typed."""
+    """Remove every trace of a caller whose address the operator typed, or the key where nobody can type that."""
     caller = await found(desk, request)
-    if request[FORM].get("typed", "").strip() != caller.address.value.strip():
+    if request[FORM].get("typed", "").strip() not in (caller.address.value.strip(), caller.caller):
         raise Conflicting("what you typed is not this caller's address: nothing was erased")
     erasure = await desk.services.eraser.erase(caller.caller, actor="admin")
-    return done(request, f"The caller is erased. The receipt is {erasure.id}.", link("storage") + "#erasures")
+    said = f"The caller is erased. The receipt is {erasure.id}."
+    if erasure.receipt is None:
+        said = f"The caller is erased here; it goes on by itself when {erasure.waits_for} can be reached."
+    return done(request, said, link("storage") + "#erasures")
+
+
+async def decline(desk: Desk, request: web.Request) -> web.Response:
+    """Close a wish to be forgotten without an erasure."""
+    await desk.services.calls.decline(number(request), now=desk.services.clock())
+    return done(request, "The request is closed; nothing was erased.")
 
 
 # -- memories ------------------------------------------------------------------------
@@ -219,17 +228,17 @@ def _rating(text: str) -> int:
 # -- jobs ----------------------------------------------------------------------------
 
 
-def job_id(request: web.Request) -> int:
-    """The job that the path names; NotFound."""
+def number(request: web.Request) -> int:
+    """The number that the path names; NotFound for what is none."""
     text = request.match_info["id"]
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise NotFound("there is no such job")
+        raise NotFound("there is nothing with that number")
     return int(text)
 
 
 async def retry(desk: Desk, request: web.Request) -> web.Response:
     """Make a job due now."""
-    job = await desk.services.queue.retry(job_id(request), now=desk.services.clock())
+    job = await desk.services.queue.retry(number(request), now=desk.services.clock())
     return done(request, f"Job {job.id} is due now.")
 
 
@@ -241,8 +250,8 @@ async def retry_failed(desk: Desk, request: web.Request) -> web.Response:
 
 async def cancel(desk: Desk, request: web.Request) -> web.Response:
     """Give up a job."""
-    job = await desk.services.queue.cancel(job_id(request), now=desk.services.clock())
+    job = await desk.services.queue.cancel(number(request), now=desk.services.clock())
     return done(request, f"Job {job.id} is cancelled.")
 
 
-__all__ = ["SESSION", "found", "job_id", "login_page"]
+__all__ = ["SESSION", "found", "login_page", "number"]

@@ -151,10 +151,16 @@ def _login_first(request: web.Request) -> web.Response:
 
 
 def _from_here(request: web.Request) -> None:
-    """Refuse a form that another site's page sent; browsers say where it comes from."""
-    site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    origin = request.headers.get("Origin")
-    if site not in ("same-origin", "none") or (origin and urlsplit(origin).netloc != request.host):
+    """Refuse a form that another site's page sent; browsers say where it comes from.
+
+    `Sec-Fetch-Site` is sent over TLS and on loopback and knows of no proxy; without it `Origin` must name us.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        ours = site in ("same-origin", "none")
+    else:
+        ours = origin is None or urlsplit(origin).netloc == request.host
+    if not ours:
         raise Refused(403, "this form came from another site")
 
 

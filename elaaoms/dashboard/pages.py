@@ -73,6 +73,7 @@ async def _now(desk: Desk) -> dict[str, Any]:
     (work,) = await services.queue.activity(since=midnight, step_s=DAY_S, slots=1)
     oldest = await services.queue.oldest_due()
     latest = await services.calls.page(limit=FEW)
+    wishes = await services.calls.requests(limit=ROWS)
     return {
         "state": state,
         "parts": parts,
@@ -84,7 +85,8 @@ async def _now(desk: Desk) -> dict[str, Any]:
         "timings": [(route, services.timings.of(route)) for route in LIVE],
         "failed": await services.queue.page(state=State.FAILED, limit=FEW),
         "latest": latest,
-        "people": await _people(desk, (call.caller for call in latest)),
+        "wishes": wishes,
+        "people": await _people(desk, [call.caller for call in latest] + [wish.caller for wish in wishes]),
         "at": at,
     }
 
@@ -418,7 +420,7 @@ async def jobs(desk: Desk, request: web.Request) -> web.Response:
 
 async def job(desk: Desk, request: web.Request) -> web.Response:
     """One job and what went wrong with its attempts."""
-    shown = await desk.services.queue.get(actions.job_id(request))
+    shown = await desk.services.queue.get(actions.number(request))
     conversation = conversation_of(shown)
     args = json.dumps(dict(shown.args), ensure_ascii=False, indent=2)
     return desk.page(request, "job.html", job=shown, conversation=conversation, args=args)

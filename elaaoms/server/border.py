@@ -255,8 +255,8 @@ def border(services: Services) -> Middleware:
             resource = request.match_info.route.resource
             path = resource.canonical if resource is not None else "unmatched"
             took = asyncio.get_running_loop().time() - started
-            services.timings.note(path, took * 1000, response.status)
             services.metrics.answered(request.method, path, response.status, took)
+            services.timings.note(path, took * 1000, response.status)
             figures = {
                 "method": request.method,
                 "route": path,
