@@ -755,11 +755,6 @@ class Config:
         return (self.folder / self.data_dir).absolute()
 
 
-# Settings of later versions. A file may name them at their default, so that one file serves across an
-# upgrade. {} is a table that must be empty.
-RESERVED: Mapping[str, Any] = {}
-
-
 # -- reading and rendering ------------------------------------------------------------
 
 
@@ -839,18 +834,11 @@ def _known() -> dict[str, Any]:
         values = {a.name: getattr(section, a.name) for a in fields(type(section)) if "comment" in a.metadata}
         return {name: names(value) if has(type(value)) else None for name, value in values.items()}
 
-    known = names(Config())
-    for path, default in RESERVED.items():
-        *tables, name = path.split(".")
-        table = known
-        for step in tables:
-            table = table.setdefault(step, {})
-        table[name] = {} if default == {} else None
-    return known
+    return names(Config())
 
 
 def _sift(table: Mapping[str, Any], known: Mapping[str, Any], path: str, found: list[str]) -> dict[str, Any]:
-    """What `Config` has a field for; unknown and reserved names are judged here, into `found`."""
+    """What `Config` has a field for; unknown names are judged here, into `found`."""
     kept = {}
     for key, value in table.items():
         where = f"{path}.{key}" if path else key
@@ -861,11 +849,8 @@ def _sift(table: Mapping[str, Any], known: Mapping[str, Any], path: str, found: 
                 found.append(f"expected a table, got {strict.named(value)} @ {where}")
             elif inner := _sift(value, known[key], where, found):
                 kept[key] = inner
-        elif where not in RESERVED:
+        else:
             kept[key] = value
-        elif not _same(value, RESERVED[where]):
-            default = _toml(RESERVED[where])
-            found.append(f"{key} is not available in this version; leave it at {default} @ {where}")
     return kept
 
 
@@ -874,11 +859,6 @@ def _unknown(key: str, known: Mapping[str, Any]) -> str:
         return f"unknown key {key!r}; secrets do not stand in this file, put it into secrets/"
     close = difflib.get_close_matches(key, known, n=1)
     return f"unknown key {key!r}" + (f", did you mean {close[0]}?" if close else "")
-
-
-def _same(value: Any, default: Any) -> bool:
-    kinds = (int, float) if isinstance(default, float) else (type(default),)
-    return type(value) in kinds and bool(value == default)
 
 
 def _integer(value: Any, _: Any) -> int:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import tomllib
 import traceback
 from itertools import pairwise
 from pathlib import Path
@@ -57,16 +56,6 @@ def test_every_setting_is_rendered_below_its_comment() -> None:
     assert all(before.startswith("# ") for before, _ in settings)
     assert len(settings) == 98
     assert max(map(len, lines)) <= 110
-
-
-def test_reserved_settings_are_not_rendered() -> None:
-    table = tomllib.loads(render())
-    for path in config.RESERVED:
-        *tables, name = path.split(".")
-        inner = table
-        for step in tables:
-            inner = inner.get(step, {})
-        assert name not in inner
 
 
 def test_the_ranges_of_the_checks_stand_in_the_comments() -> None:
@@ -259,9 +248,9 @@ def test_both_ports_may_be_any_free_one(tmp_path: Path) -> None:
     assert _load(tmp_path, "[server]\nport = 0\nadmin_port = 0\n").server.admin_port == 0
 
 
-# -- settings of later versions ---------------------------------------------------------
+# -- sections ------------------------------------------------------------------------
 
-RESERVED_AT_DEFAULT = """
+AT_DEFAULT = """
 [llm]
 fallback = []
 chunk_tokens = 10000
@@ -316,8 +305,8 @@ def test_a_fallback_that_makes_no_sense_is_refused(tmp_path: Path, text: str, pr
     assert any(problem in line for line in _problems(tmp_path, f"[llm]\n{text}\n"))
 
 
-def test_a_file_that_names_reserved_settings_at_their_default_loads(tmp_path: Path) -> None:
-    assert _load(tmp_path, RESERVED_AT_DEFAULT) == Config()
+def test_a_file_that_names_settings_at_their_default_loads(tmp_path: Path) -> None:
+    assert _load(tmp_path, AT_DEFAULT) == Config()
     assert _load(tmp_path, "[llm]\ndaily_budget_usd = 0\n") == Config()
 
 
@@ -336,7 +325,7 @@ def test_an_embedding_endpoint_that_cannot_work_is_refused(tmp_path: Path, text:
     assert any(problem in line for line in _problems(tmp_path, f"[embeddings]\n{text}\n"))
 
 
-def test_an_inert_reserved_setting_is_still_a_string(tmp_path: Path) -> None:
+def test_a_setting_of_a_provider_that_is_not_used_is_checked_too(tmp_path: Path) -> None:
     assert _problems(tmp_path, "[llm.openai]\nmodel = 5\n") == [
         "expected a string, got the number 5 @ llm.openai.model"
     ]
