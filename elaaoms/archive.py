@@ -10,11 +10,11 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from queue import SimpleQueue
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from attrs import frozen
@@ -28,7 +28,9 @@ T = TypeVar("T")
 WHOLE = 1 << 20  # bytes; a larger body is scanned before it is read whole
 PIECE = 1 << 16  # bytes read at a time
 SMALL = 1 << 15  # bytes; so little is parsed sooner than handed to a thread
+AUDIO_RETRY_S = 600.0  # a disk that is full of recordings does not empty in a minute
 SIDE_BY_SIDE = 64  # bodies that wait for the disk at a time: it flushes many as fast as one
+FOLDERS = 512  # of the archive that are looked at without a pause
 HELD = "held"
 LEAST_FREE = 1 << 20  # bytes, also when no reserve is configured
 _SUFFIX = {TRANSCRIPTION: "transcription", AUDIO: "audio", FAILURE: "failure"}
@@ -51,7 +53,7 @@ class Archived:
 class Incoming:
     """A body on its way in: a temporary file that is filled piece by piece."""
 
-    def __init__(self, path: Path, descriptor: int, expected: int) -> None:
+    def __init__(self, path: str, descriptor: int, expected: int) -> None:
         self.path = path
         self.size = 0
         self.expected = expected
@@ -86,7 +88,8 @@ class Incoming:
             os.close(self._descriptor)
             self._descriptor = -1
             if not self.moved:
-                self.path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(self.path)
 
 
 class Archive:
@@ -97,18 +100,26 @@ class Archive:
     """
 
     def __init__(
-        self, root: Path, *, reserve: int, most_bodies: int = 512, most_bytes: int = 1 << 31
+        self,
+        root: Path,
+        *,
+        reserve: int,
+        audio_reserve: int = 0,
+        most_bodies: int = 512,
+        most_bytes: int = 1 << 31,
     ) -> None:
         self.root = root
         self.incoming = root.parent / "incoming"
+        self.looked_at = 0  # folders, by scans
+        self.stray = False  # whether a body may be in its place whose sender did not wait for its row
         self._reserve = reserve
+        self._audio_reserve = audio_reserve
         self._most_bodies = most_bodies
         self._most_bytes = most_bytes
         self._arriving: set[Incoming] = set()
         self._places: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._threads = ThreadPoolExecutor(SIDE_BY_SIDE, "archive")
+        self._threads = _Threads(SIDE_BY_SIDE, self._sync_root)
         self._numbers = itertools.count()
-        self._sync_root = _Shared(partial(_sync_directory, root))
 
     def prepare(self) -> None:
         """Make the folders and remove what a crash left half-written."""
@@ -136,6 +147,11 @@ class Archive:
         if self.free_bytes() < max(self._reserve * (1 + large), LEAST_FREE) + announced + wanted:
             raise StorageUnavailable("the disk is almost full")
 
+    def check_space_for_audio(self) -> None:
+        """Raise StorageUnavailable for a recording while what is left is for transcripts."""
+        if self.free_bytes() < self._audio_reserve:
+            raise StorageUnavailable("the disk is too full for recordings", retry_after=AUDIO_RETRY_S)
+
     def probe(self) -> None:
         """Raise what a body that came now would meet: a full or read-only disk, no descriptor left."""
         self.check_space(0)
@@ -152,7 +168,7 @@ class Archive:
         arriving = sum(max(body.expected, body.size) for body in self._arriving)
         if len(self._arriving) >= self._most_bodies or arriving + expected > self._most_bytes:
             raise StorageUnavailable("too many calls arrive at once", retry_after=5.0)
-        path = self.incoming / f"{next(self._numbers)}.part"  # `prepare` left none
+        path = f"{self.incoming}/{next(self._numbers)}.part"  # `prepare` left none
         with disk_errors():
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
             incoming = Incoming(path, os.open(path, flags, 0o600), expected)
@@ -177,9 +193,11 @@ class Archive:
         if incoming.head:
             event, reason = understood(incoming.head)
         else:
-            event, reason = await asyncio.to_thread(read_event, incoming.path, incoming.size)
+            event, reason = await asyncio.to_thread(read_event, Path(incoming.path), incoming.size)
         if event is not None:
             check(event, incoming.size)
+            if event.type == AUDIO:
+                self.check_space_for_audio()
         name = event.conversation_id if event is not None else incoming.sha256
         lock = self._places.setdefault(name, asyncio.Lock())
         async with lock:
@@ -206,17 +224,21 @@ class Archive:
         raise StorageFailed(f"two bodies claim the digest {incoming.sha256}")
 
     def _sync(self, path: Path) -> None:
-        """Make a name durable, also one that was found: who gave it may have died before this."""
+        """Make a name durable in its folder, also one that was found: who gave it may have died before this."""
         _sync_directory(path.parent)
-        self._sync_root()
+
+    def _sync_root(self) -> None:
+        """Make the folders durable that were made for new names."""
+        with disk_errors():
+            _sync_directory(self.root)
 
     async def _undisturbed(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in a thread; a cancelled caller leaves only when it is through with the files."""
-        loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
+        running = self._threads.run(partial(function, *args, **kwargs))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
+            self.stray = True
             await asyncio.wait((running,))
             raise
 
@@ -257,6 +279,21 @@ class Archive:
             (self.root / path).unlink(missing_ok=True)
             _sync_directory((self.root / path).parent)
 
+    async def let_go(self, conversation: str, paths: Iterable[str]) -> None:
+        """Remove files of a conversation, and its folder when nothing else is in it; gone already is fine."""
+        async with self._places.setdefault(conversation, asyncio.Lock()):
+            await self._undisturbed(self._let_go, conversation, tuple(paths))
+
+    def _let_go(self, conversation: str, paths: tuple[str, ...]) -> None:
+        with disk_errors():
+            for path in paths:
+                (self.root / path).unlink(missing_ok=True)
+            try:
+                (self.root / conversation).rmdir()
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                    raise
+
     def remove_conversations(self, conversations: Iterable[str]) -> int:
         """Remove everything that is archived of these conversations; how many files. Gone already is fine."""
         count = 0
@@ -272,12 +309,22 @@ class Archive:
             _sync_directory(self.root)
         return count
 
-    def bodies(self, size: int = 256) -> Generator[list[str], None, None]:
-        """The paths of all archived bodies in slices of about `size`, for whoever looks for missing rows."""
+    def bodies(self, size: int = 256, *, since: float = 0.0) -> Generator[list[str], None, None]:
+        """The paths of archived bodies in slices of about `size`, for whoever looks for missing rows.
+
+        Folders that have not changed `since` then (unix seconds) are passed over; there is a slice for
+        every few hundred folders, even if it is empty, so that the caller can give way to others.
+        """
         found: list[str] = []
         with disk_errors(), os.scandir(self.root) as folders:
-            for folder in folders:
+            for number, folder in enumerate(folders, start=1):
+                self.looked_at += 1
+                if number % FOLDERS == 0:
+                    yield found
+                    found = []
                 if not folder.is_dir(follow_symlinks=False):
+                    continue
+                if since and folder.stat(follow_symlinks=False).st_ctime < since:
                     continue
                 with os.scandir(folder.path) as files:
                     for file in files:
@@ -299,6 +346,7 @@ class Archive:
         full = self.root / path
         with disk_errors():
             self._sync(full)
+            self._sync_root()
             size = full.stat().st_size
             event, reason = read_event(full, size)
             return Archived(sha256=_sha256(full), size=size, path=path, event=event, reason=reason)
@@ -323,37 +371,77 @@ def read_event(path: Path, size: int) -> tuple[Event | None, str]:
 
 
 def understood(body: bytes) -> tuple[Event | None, str]:
-    """The event in a body that is held whole, or None and the reason."""
+    """The event in a body that is held whole, without what was said, or None and the reason."""
     try:
-        return parse_event(body), ""
+        return parse_event(body, whole=False), ""
     except Unreadable as error:
         return None, str(error)[:500]
 
 
-class _Shared:
-    """Something slow that serves everybody who asked before it began, and runs once at a time.
+_Outcome: TypeAlias = tuple[asyncio.Future[Any], Any, BaseException | None]
 
-    What fails is tried again by who comes next; the caller who met the failure has heard of it.
+
+class _Threads:
+    """Threads that wait for the disk side by side, and one that ends what they did with a step they share.
+
+    `last` runs once for all who were done before it began, and they are handed to the event loop
+    together: one flush and one wake for many bodies. When it fails, all of them have failed.
     """
 
-    def __init__(self, function: Callable[[], None]) -> None:
-        self._function = function
-        self._counting = threading.Lock()
-        self._running = threading.Lock()
-        self._asked = 0
-        self._served = 0
+    def __init__(self, most: int, last: Callable[[], None]) -> None:
+        self._most = most
+        self._last = last
+        self._started = 0
+        self._open = 0  # functions that were not handed over yet; only the loop counts
+        self._work: SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]]] = SimpleQueue()
+        self._done: SimpleQueue[_Outcome] = SimpleQueue()
 
-    def __call__(self) -> None:
-        with self._counting:
-            self._asked += 1
-            ticket = self._asked
-        with self._running:
-            if self._served >= ticket:
-                return
-            with self._counting:
-                asked = self._asked
-            self._function()
-            self._served = asked
+    def run(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """Run `function` and then the last step; the future is the running loop's."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._work.put((function, future))
+        self._open += 1
+        if not self._started:
+            threading.Thread(target=self._end, name="archive-last", daemon=True).start()
+        if self._started < min(self._open, self._most):
+            self._started += 1
+            threading.Thread(target=self._serve, name=f"archive-{self._started}", daemon=True).start()
+        return future
+
+    def _serve(self) -> None:
+        while True:
+            function, future = self._work.get()
+            try:
+                self._done.put((future, function(), None))
+            except BaseException as error:  # noqa: BLE001 - it belongs to who waits for the future
+                self._done.put((future, None, error))
+            del function, future  # they hold a body
+
+    def _end(self) -> None:
+        while True:
+            batch = [self._done.get()]
+            while not self._done.empty():
+                batch.append(self._done.get())  # nobody else takes from this queue
+            failure: BaseException | None = None
+            if any(error is None for _, _, error in batch):
+                try:
+                    self._last()
+                except BaseException as error:  # noqa: BLE001 - as above
+                    failure = error
+            settled = [(future, result, error or failure) for future, result, error in batch]
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                settled[0][0].get_loop().call_soon_threadsafe(self._hand_over, settled)
+            del batch, settled
+
+    def _hand_over(self, settled: list[_Outcome]) -> None:
+        for future, result, error in settled:
+            self._open -= 1
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
 
 
 @contextmanager

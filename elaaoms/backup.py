@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from elaaoms.database import migrations, translated
+from elaaoms.database import apply_migrations, migrations, translated, version_of
 from elaaoms.errors import ElaaomsError
 
 DATABASE = "elaaoms.db"
@@ -116,6 +116,28 @@ def inspect(path: Path) -> tuple[int, int, int]:
             f"{path} has schema {schema}, this program knows {newest}: install a newer elaaoms"
         )
     return schema, counts[0], counts[1]
+
+
+def rehearse(data: Path) -> tuple[int, list[int]]:
+    """Upgrade a copy of the database and look it through: its schema now, and the migrations that it lacks.
+
+    ElaaomsError says what would fail. The copy is gone afterwards, the database is only read.
+    """
+    if not (data / DATABASE).exists():
+        raise ElaaomsError(f"there is no database in {data}")
+    with _working_files(data / "rehearsal.db") as (copy, _):
+        copy_database(data / DATABASE, copy)
+        try:
+            with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                version = version_of(connection)
+                applied = apply_migrations(connection, version)
+                broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+        except sqlite3.Error as error:
+            raise ElaaomsError(f"the upgrade would fail: {error}") from error
+        if broken is not None:
+            raise ElaaomsError(f"the upgrade would leave a row of {broken[0]} that refers to nothing")
+        inspect(copy)
+    return version, applied
 
 
 def keep_newest(folder: Path, count: int) -> list[Path]:

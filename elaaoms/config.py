@@ -359,6 +359,40 @@ def _is_near(host: str) -> bool:
 
 
 @frozen(kw_only=True)
+class EmbeddingSettings:
+    """`[embeddings]`: who knows how near a question is to a memory."""
+
+    provider: str = _setting(
+        "builtin",
+        "What compares meaning; builtin needs no service, openai is any server with OpenAI's protocol, which "
+        "is sent every memory and every question (key: secrets/embeddings_api_key)",
+        _OneOf("builtin", "openai"),
+    )
+    model: str = _setting("", "Model to ask; empty is text-embedding-3-small, which only OpenAI has")
+    base_url: str = _setting(
+        "",
+        "Address of another server with OpenAI's protocol (Ollama, vLLM, llama.cpp), "
+        "like http://127.0.0.1:11434/v1; empty is OpenAI's own",
+        _service_url,
+        converter=_without_slash,
+    )
+    dimensions: int = _setting(
+        0,
+        "Length of the vectors, for models that can shorten them; 0 leaves it to the model",
+        _Between(0, 8192),
+    )
+    live_timeout_ms: int = _setting(
+        150,
+        "How long a search during a call waits for it, in milliseconds; then the built-in order stands",
+        _Between(10, 5000),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.provider != "builtin" and self.base_url and not self.model:
+            raise ValueError("model must name one of the models of base_url")
+
+
+@frozen(kw_only=True)
 class OpenMemorySettings:
     """`[openmemory]`: the copy that other applications can use."""
 
@@ -514,6 +548,20 @@ class Storage:
         "Free space below which calls are answered 503, so that ElevenLabs sends them again, in MiB",
         _Between(0, 1_048_576),
     )
+    audio_min_free_mb: int = _setting(
+        1024,
+        "Free space below which recordings are answered 503, so that the rest is left to transcripts, in MiB",
+        _Between(0, 1_048_576),
+    )
+    keep_audio_days: int = _setting(
+        0, "How long recordings are kept, in days; 0 is for ever", _Between(0, 36_500)
+    )
+    keep_payload_days: int = _setting(
+        0,
+        "How long archived transcripts are kept once their memories are made, in days; 0 is for ever. A call "
+        "without one can be neither read again nor recovered",
+        _Between(0, 36_500),
+    )
 
 
 @frozen(kw_only=True)
@@ -595,6 +643,9 @@ class AlertSettings:
     disk_free_mb: int = _setting(
         1024, "Free space that is too little, in MiB; 0 is never", _Between(0, 1_048_576)
     )
+    outbox_minutes: int = _setting(
+        60, "How long a change may wait for OpenMemory, in minutes; 0 is never", _Between(0, 10_080)
+    )
     silent_minutes: int = _setting(
         0, "How long no call may arrive in business hours, in minutes; 0 is never", _Between(0, 1440)
     )
@@ -668,6 +719,9 @@ class Config:
     memory: MemorySettings = field(
         factory=MemorySettings, metadata={"comment": "When a memory is told, repeated or shared."}
     )
+    embeddings: EmbeddingSettings = field(
+        factory=EmbeddingSettings, metadata={"comment": "Who knows how near a question is to a memory."}
+    )
     openmemory: OpenMemorySettings = field(
         factory=OpenMemorySettings, metadata={"comment": "A copy of the memories in OpenMemory."}
     )
@@ -703,11 +757,7 @@ class Config:
 
 # Settings of later versions. A file may name them at their default, so that one file serves across an
 # upgrade. {} is a table that must be empty.
-RESERVED: Mapping[str, Any] = {
-    "embeddings.provider": "builtin",
-    "embeddings.model": "",
-    "embeddings.base_url": "",
-}
+RESERVED: Mapping[str, Any] = {}
 
 
 # -- reading and rendering ------------------------------------------------------------
@@ -984,6 +1034,8 @@ def _look_up(
     if (text := environ.get(variable)) is not None:
         return variable, text
     path = folder / "secrets" / name
+    if directory and not os.access(path.parent, os.X_OK):
+        return None  # the service manager read for us what is there, as root; we may not
     text = _text(name, path)
     if text is None:
         return None

@@ -29,10 +29,10 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from attrs import evolve, frozen
 
-from elaaoms import dashboard, elevenlabs, supervisor
+from elaaoms import __version__, dashboard, elevenlabs, supervisor
 from elaaoms.alerts import Alerts, Condition, Hours, above, below, named, silent
 from elaaoms.announcements import Announcements
-from elaaoms.archive import Archive, disk_errors
+from elaaoms.archive import Archive, disk_errors, write_whole
 from elaaoms.audit import Accesses, SQLiteAuditTrail
 from elaaoms.backfill import Backfill, Capture, Local
 from elaaoms.budget import Budget, Meter
@@ -40,8 +40,9 @@ from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import CHECKED_AT_START, Database, set_aside
 from elaaoms.directory import Directory, Identified
-from elaaoms.embed import Encoder
+from elaaoms.embed import Embedder, Encoder
 from elaaoms.embed.builtin import token_table
+from elaaoms.embed.vectors import EMBED, Vectors
 from elaaoms.erasure import ConversationsErased, CopyErased, Elsewhere, Eraser
 from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
@@ -53,10 +54,11 @@ from elaaoms.identity import Address
 from elaaoms.ingest import ERASE, REMEMBER, Ingest
 from elaaoms.jobs import Job, Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
-from elaaoms.jobs.worker import Worker
+from elaaoms.jobs.worker import Handler, Worker
 from elaaoms.llm import LanguageModel, Prices
 from elaaoms.llm.chain import Chain
 from elaaoms.llm.measured import Measured
+from elaaoms.meaning import Meaning
 from elaaoms.memory import Heard, Scrubbed
 from elaaoms.memory.openmemory import Dialect, OpenMemory
 from elaaoms.memory.sqlite import SQLiteMemoryStore, salvaged
@@ -68,9 +70,10 @@ from elaaoms.reconcile import Policy
 from elaaoms.replica import REPLICATE, Replica
 from elaaoms.replica.mirror import Mirror
 from elaaoms.replica.outbox import Outbox
+from elaaoms.retention import let_go
 from elaaoms.same import by_meaning
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
-from elaaoms.server.connections import Listener, most_connections
+from elaaoms.server.connections import Listener, close_door, most_connections
 from elaaoms.server.rates import Rates
 from elaaoms.server.timings import Timings
 from elaaoms.shelf import Shelf
@@ -97,6 +100,7 @@ HOUR_S = 3600.0
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
 SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
+STOPPED = "elaaoms.stopped"  # the note beside the database that everything is recorded
 DISK_FAILED = 74  # sysexits(3)
 
 log = logging.getLogger("elaaoms.daemon")
@@ -133,6 +137,8 @@ async def running(
         await services.queue.rescue(now=clock())
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
+            if await _stopped_well(config.data, services.database):
+                services.ingest.complete()
             meanwhile = [group.create_task(_adopt(services), name="adopt")]
             await asyncio.wait(meanwhile, timeout=ADOPT_S)
             group.create_task(_work(services, stop), name="worker")
@@ -162,6 +168,8 @@ async def running(
             await services.accesses.keep()
         except ElaaomsError as error:
             log.warning("the last accesses are not in the audit trail: %s", error)
+        if services.ingest.recorded and not fatal.done():
+            await _stopping_well(config.data, services.database)
 
 
 @asynccontextmanager
@@ -198,6 +206,7 @@ async def _opened(
         archive = Archive(
             config.data / "payloads",
             reserve=config.storage.min_free_mb * MIB,
+            audio_reserve=config.storage.audio_min_free_mb * MIB,
             most_bodies=limits.bodies,
             most_bytes=limits.bodies_mb * MIB,
         )
@@ -230,6 +239,8 @@ async def _opened(
                 await services.extractor.close()
                 if services.replica is not None:
                     await services.replica.close()
+                if services.meaning is not None:
+                    await services.meaning.close()
 
 
 @asynccontextmanager
@@ -289,6 +300,7 @@ async def _compose(
     queue = SQLiteJobQueue(database, Schedule(config.worker.retry_delays_s))
     style = Style(stranger=config.greeting.stranger, expires_days=config.greeting.expires_days)
     secret = await caller_secret(config.data, database)
+    await note_program(database)
     directory = Directory(
         calls,
         secret,
@@ -324,6 +336,12 @@ async def _compose(
         clock=clock,
     )
     replica = await replica_of(config, secrets, database, memories, queue, secret, clock)
+    meaning = await meaning_of(config, secrets, database, queue, clock)
+    handlers: dict[str, Handler] = dict(ingest.handlers)
+    if replica is not None:
+        handlers[REPLICATE] = replica.replicate
+    if meaning is not None:
+        handlers[EMBED] = meaning.embed
     recall = Recall(
         memories,
         shelf,
@@ -331,6 +349,7 @@ async def _compose(
         announcements,
         profiles,
         elsewhere=replica,
+        nearness=meaning,
         privacy=privacy,
         style=style,
         override_first_message=config.greeting.override_first_message,
@@ -375,6 +394,10 @@ async def _compose(
     if replica is not None:
         handlers[REPLICATE] = replica.replicate
 
+    if replica is not None:
+        lag = partial(_outbox_lag_s, replica, clock)
+        metrics.watch("elaaoms_outbox_lag_seconds", "Age of the oldest change that OpenMemory is owed", lag)
+
     def fail(error: BaseException) -> None:
         if not fatal.done():
             fatal.set_exception(error)
@@ -393,7 +416,7 @@ async def _compose(
             queue,
             handlers,
             concurrency=config.worker.concurrency,
-            lanes={REPLICATE: 1},  # OpenMemory wedges on more than one write at a time
+            lanes={REPLICATE: 1, EMBED: 1},  # OpenMemory wedges on more than one write at a time
             clock=clock,
             seen=partial(_attempted, metrics),
         ),
@@ -406,7 +429,6 @@ async def _compose(
         shelf=shelf,
         recall=recall,
         audit=audit,
-        timings=Timings(clock),
         accesses=Accesses(database, audit, clock=clock),
         metrics=metrics,
         rates=Rates(
@@ -414,8 +436,10 @@ async def _compose(
             agent_per_minute=config.limits.agent_per_minute,
             clock=clock,
         ),
+        timings=Timings(clock),
         aside=tuple(set_aside_before(config.data)),
         replica=replica,
+        meaning=meaning,
         capture=capture,
         clock=clock,
         fatal=fail,
@@ -450,6 +474,45 @@ async def replica_of(
         # never so long that the whole answer is late, which would then say that nothing can be looked up
         live_timeout_s=min(wanted.live_timeout_ms, config.server.live_timeout_ms / 2) / 1000,
         clock=clock,
+    )
+
+
+async def meaning_of(
+    config: Config,
+    secrets: Secrets,
+    database: Database,
+    queue: SQLiteJobQueue,
+    clock: Callable[[], float],
+) -> Meaning | None:
+    """The embedding endpoint with the vectors it made, if one is configured."""
+    vectors = Vectors(database, queue)
+    embedder = embedder_of(config, secrets)
+    if embedder is None:
+        await vectors.rest()
+        return None
+    await vectors.aim(embedder.model, now=clock())
+    return Meaning(
+        embedder,
+        vectors,
+        encoder(),
+        privacy=config.privacy.policy,
+        live_timeout_s=min(config.embeddings.live_timeout_ms, config.server.live_timeout_ms / 2) / 1000,
+        clock=clock,
+    )
+
+
+def embedder_of(config: Config, secrets: Secrets) -> Embedder | None:
+    """The configured embedding endpoint; None for the built-in table, which needs none."""
+    wanted = config.embeddings
+    if wanted.provider == "builtin":
+        return None
+    from elaaoms.embed import openai  # noqa: PLC0415
+
+    return openai.OpenAIEmbedder(
+        model=wanted.model or openai.MODEL,
+        api_key=secrets.get("embeddings_api_key"),
+        base_url=wanted.base_url or openai.BASE_URL,
+        dimensions=wanted.dimensions,
     )
 
 
@@ -564,7 +627,8 @@ async def _work(services: Services, stop: asyncio.Event) -> None:
 async def _adopt(services: Services) -> None:
     """Record what a crash left without a row, and look through a database that was too large at the start."""
     try:
-        if adopted := await services.ingest.adopt():
+        ingest = services.ingest
+        if not ingest.recorded and (adopted := await ingest.adopt(since=await ingest.unsettled())):
             log.warning("%d archived bodies had no row; they are recorded now", adopted)
         if services.database.path.stat().st_size > CHECKED_AT_START:
             await services.database.check()
@@ -595,14 +659,28 @@ async def _tidy(services: Services) -> None:
                 kept = loop.time()
                 await services.accesses.keep()
             if loop.time() - pruned >= PRUNE_EVERY_S:
+                await services.ingest.note_recorded()
                 keep = services.config.worker.keep_days * DAY_S
                 await services.queue.prune(finished_before=services.clock() - keep)
                 pruned = loop.time()
+                await _outlive(services)
         except StorageFailed as error:
             services.fatal(error)
         except ElaaomsError as error:
             log.warning("the database cannot be tidied now: %s", error)
         await asyncio.sleep(CATCH_UP_S)
+
+
+async def _outlive(services: Services) -> None:
+    """Remove what the archive kept for as long as `[storage]` says."""
+    storage = services.config.storage
+    for days, audio in ((storage.keep_audio_days, True), (storage.keep_payload_days, False)):
+        if days:
+            before = services.clock() - days * DAY_S
+            if gone := await let_go(
+                services.database, services.calls, services.archive, audio=audio, before=before
+            ):
+                log.info("%d archived %s were removed", gone, "recordings" if audio else "transcripts")
 
 
 async def _scrub(services: Services) -> None:
@@ -669,6 +747,14 @@ def alerts_of(secrets: Secrets, services: Services) -> Alerts:
         conditions["extraction_failing"] = above(sentence, troubled, wanted.failed_calls - 1)
     if wanted.disk_free_mb:
         conditions["disk_filling"] = below("the disk has {:.0f} MiB left", free, wanted.disk_free_mb)
+    if wanted.outbox_minutes and services.replica is not None:
+        sentence = "OpenMemory has been owed changes for {:.0f} minutes; see `elaaoms openmemory status`"
+        lag = partial(_outbox_lag_s, services.replica, clock)
+
+        async def minutes() -> float:
+            return await lag() / 60
+
+        conditions["outbox_late"] = above(sentence, minutes, wanted.outbox_minutes)
     if wanted.silent_minutes:
         hours = Hours(wanted.weekdays, *wanted.minutes, ZoneInfo(wanted.timezone))
         conditions["webhooks_silent"] = silent(
@@ -683,6 +769,12 @@ def alerts_of(secrets: Secrets, services: Services) -> Alerts:
         installation=urlsplit(config.server.public_url).hostname or socket.gethostname(),
         clock=clock,
     )
+
+
+async def _outbox_lag_s(replica: Replica, clock: Callable[[], float]) -> float:
+    """The age of the oldest change that the replica is owed, in seconds."""
+    since = (await replica.standing()).since
+    return 0.0 if since is None else max(0.0, clock() - since)
 
 
 async def _alert(alerts: Alerts) -> None:
@@ -738,7 +830,7 @@ async def _listening(
             bound = server.sockets[0].getsockname()
             yield f"http://{_bracketed(bound[0])}:{bound[1]}"
         finally:
-            server.close()
+            await close_door(server)
             await listener.drain(SHUTDOWN_S)
     finally:
         await runner.cleanup()
@@ -860,10 +952,22 @@ def alone(data: Path) -> Iterator[int]:
         ) from error
     try:
         _lock(descriptor, data)
-        yield descriptor
+        try:
+            yield descriptor
+        finally:
+            _give_back(data)
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _give_back(data: Path) -> None:
+    """What root made in the data of the service's user becomes that user's, or the service could not open it."""
+    owner = data.stat()
+    if os.geteuid() == 0 != owner.st_uid:
+        for path in data.rglob("*"):
+            if path.lstat().st_uid == 0:
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _lock(descriptor: int, data: Path) -> None:
@@ -924,6 +1028,50 @@ async def caller_secret(data: Path, database: Database) -> bytes:
     except OSError as error:
         raise ElaaomsError(f"cannot use {path}: {os.strerror(error.errno or 0)}") from error
     return secret
+
+
+async def note_program(database: Database) -> None:
+    """Note which version wrote the database, for an older one that has to refuse it."""
+    rows = await database.fetch("SELECT value FROM settings WHERE name = 'program'")
+    if [row["value"] for row in rows] != [__version__]:
+        note = "INSERT OR REPLACE INTO settings (name, value) VALUES ('program', ?)"
+        await database.write(lambda tx: tx.execute(note, (__version__,)).rowcount)
+
+
+async def _stopping_well(data: Path, database: Database) -> None:
+    """Note that every archived body has its row, in the database and beside it.
+
+    Two notes that agree mean that neither is a copy of another day's (a backup that was put back), and what
+    stands beside the token that nobody has taken rows away or put bodies into the archive since.
+    """
+    token = random.token_hex(16)
+    sql = "INSERT INTO settings (name, value) VALUES ('stopped', ?)"
+    try:
+        await database.write(lambda tx: tx.execute(sql, (token,)).rowcount)
+        await asyncio.to_thread(write_whole, data / STOPPED, await _note(data, database, token))
+    except ElaaomsError as error:  # the next start looks through the archive
+        log.warning("the end cannot be noted: %s", error)
+
+
+async def _stopped_well(data: Path, database: Database) -> bool:
+    """Whether every archived body had its row when we stopped; from now on nobody knows that."""
+    rows = await database.fetch("SELECT value FROM settings WHERE name = 'stopped'")
+    if not rows:
+        return False
+    noted = await asyncio.to_thread(_noted, data / STOPPED)
+    agree = noted == await _note(data, database, rows[0]["value"])
+    await database.write(lambda tx: tx.execute("DELETE FROM settings WHERE name = 'stopped'").rowcount)
+    return agree
+
+
+async def _note(data: Path, database: Database, token: str) -> str:
+    rows = await database.fetch("SELECT total(count) AS n FROM tallies WHERE name IN ('events', 'held')")
+    changed = (await asyncio.to_thread((data / "payloads").stat)).st_ctime_ns
+    return f"{token} {rows[0]['n']:.0f} {changed}"
+
+
+def _noted(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import queue
 import re
@@ -29,6 +30,8 @@ Observe: TypeAlias = Callable[[str, str, float], None]  # operation, outcome, se
 
 MAX_BATCH = 256  # transactions that share one commit, and so one flush of the disk
 CHECKED_AT_START = 256 << 20  # bytes; a larger database is checked while it serves already
+log = logging.getLogger("elaaoms.database")
+
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -239,6 +242,28 @@ class Database:
 
     def _attempt(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]]:
         # What SQLite refuses ends the attempt: it may have rolled everything back by itself.
+        outcomes = self._together(batch)
+        return self._side_by_side(batch) if outcomes is None else outcomes
+
+    def _together(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]] | None:
+        """The usual case: nobody raises and nobody has to be undone; None when somebody did raise."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        outcomes: list[tuple[Any, BaseException | None]] = []
+        try:
+            for work in batch:
+                outcomes.append((work.function(self._connection), None))
+                if not self._connection.in_transaction:  # it met an error after which SQLite undid everything
+                    raise sqlite3.OperationalError("a transaction went on after it was rolled back")
+        except Exception as error:
+            if isinstance(error, sqlite3.Error):
+                raise
+            self._connection.execute("ROLLBACK")
+            return [(None, error)] if len(batch) == 1 else None
+        self._connection.execute("COMMIT")
+        return outcomes
+
+    def _side_by_side(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]]:
+        """The same with a savepoint for each, so that one who raises is undone alone."""
         outcomes: list[tuple[Any, BaseException | None]] = []
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
@@ -338,7 +363,7 @@ def _prepare(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
         try:
             _configure(connection)
-            _migrate(connection)
+            _migrate(connection, path)
             _sync_directory(path.parent)  # SQLite does not report a failed sync of its own directory
         except BaseException:
             connection.close()
@@ -368,7 +393,7 @@ def _inspect(path: Path) -> None:
         if answer != "ok":
             mend = "`elaaoms recover` sets it aside and makes a new one from the archive"
             raise StorageDamaged(f"{_sentence(answer)}; {mend}")
-        _version(connection)
+        version_of(connection)
 
 
 def set_aside(path: Path, *, stamp: str) -> Path:
@@ -406,28 +431,80 @@ def _configure(connection: sqlite3.Connection) -> None:
         raise ElaaomsError(f"the file system does not support SQLite's WAL (journal mode is {mode})")
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_of(connection: sqlite3.Connection) -> int:
+    """The schema of a database; ElaaomsError for one that is newer than we are, with what to install."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = migrations()[-1][0]
     if version > newest:
         raise ElaaomsError(
-            f"the database has schema {version}, this program knows {newest}: install a newer elaaoms"
+            f"the database has schema {version}, this program knows {newest}: install {_program_of(connection)}"
         )
     return version
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    version = _version(connection)
-    for number, script in migrations():
-        if number > version:
-            try:
-                connection.executescript(
-                    f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
-                )
-            except sqlite3.Error:
-                if connection.in_transaction:
-                    connection.rollback()
-                raise
+def _program_of(connection: sqlite3.Connection) -> str:
+    """Which program wrote a database that we cannot read, as far as it still says so the way we would."""
+    try:
+        row = connection.execute("SELECT value FROM settings WHERE name = 'program'").fetchone()
+    except sqlite3.OperationalError:
+        row = None
+    return "a newer elaaoms" if row is None else f"elaaoms {row[0]} or newer"
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the database to our schema; one that is in use already is copied into `backups` beside it first."""
+    version = version_of(connection)
+    if 0 < version < migrations()[-1][0]:
+        _keep_before(connection, path.parent / "backups", version)
+    apply_migrations(connection, version)
+
+
+def apply_migrations(connection: sqlite3.Connection, version: int) -> list[int]:
+    """Apply what is newer than `version`, each as one transaction; the numbers of what was applied."""
+    wanted = [(number, script) for number, script in migrations() if number > version]
+    for number, script in wanted:
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.rollback()
+            raise
+    return [number for number, _ in wanted]
+
+
+def _keep_before(connection: sqlite3.Connection, folder: Path, version: int) -> None:
+    """Copy a database before its schema changes, under a name that `elaaoms backup --keep` counts with its own."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    target = folder / f"elaaoms-{stamp}.schema-{version}.db"
+    partial = folder / f".{target.name}.part"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(partial)) as copy:
+            connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # a single file
+        _sync_file(partial)
+        partial.rename(target)
+        _sync_directory(folder)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        reason = translated(error) if isinstance(error, sqlite3.Error) else os.strerror(error.errno or 0)
+        raise StorageUnavailable(
+            f"the copy that is made before an upgrade cannot be written into {folder} ({reason})"
+        ) from error
+    log.warning(
+        "the database goes from schema %d to %d; it is kept as %s", version, migrations()[-1][0], target
+    )
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_directory(path: Path) -> None:

@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Any
@@ -66,6 +66,8 @@ HOUR_S = 3600.0
 RECORD_S = 3.0  # how long a sender waits for the database once the body is safe
 MOST_WAITING = 10_000  # bodies remembered as safe but not recorded; more are found by a scan
 SCAN_PAUSE_S = 0.005  # between two slices of the archive, for everybody else
+CLOCKS_S = 172_800.0  # how far the clock may jump without a body being passed over by a scan
+SETTLED_S = 3600.0  # after so long no body is on its way to its row any more
 
 _BASE64_STEP = 1 << 16  # characters decoded at a time; a multiple of four
 
@@ -152,11 +154,17 @@ class Ingest:
         self._clock = clock
         self._waiting: dict[str, None] = {}  # paths of bodies that are safe and wait for their rows
         self._scan = False  # whether more wait than we remember
+        self._scanned = False  # whether the archive was looked through since the start, or needs no look
 
     @property
     def behind(self) -> bool:
         """Whether archived bodies wait for their rows."""
         return bool(self._waiting) or self._scan
+
+    @property
+    def recorded(self) -> bool:
+        """Whether every archived body is known to have its row."""
+        return self._scanned and not self.behind and not self._archive.stray
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Job], Any]]:
@@ -174,6 +182,9 @@ class Ingest:
             async with asyncio.timeout(RECORD_S):
                 return await self.accept(archived)
         except StorageFailed:
+            raise
+        except asyncio.CancelledError:
+            self._remember_to_record(archived.path)
             raise
         except (ElaaomsError, TimeoutError) as error:
             log.error("an archived call is not recorded yet: %s", str(error) or "the database is too slow")
@@ -208,7 +219,7 @@ class Ingest:
         owner = owner_of(who.caller if who else None, event.conversation_id)
         agent = talk.agent_id if talk is not None else ""
         web = talk is not None and talk.channel == "web"
-
+        met = agent and not self._profiles.knows(agent, web=web)
         digest = self._directory.digest(event.conversation_id)
 
         def transaction(tx: Transaction) -> tuple[Accepted, Recorded]:
@@ -232,11 +243,10 @@ class Ingest:
                     job_id = self._queue.enqueue(tx, job, now=now)
                 if job_id is not None:
                     self._calls.queued(tx, archived, job_id)
-                self._introduce(
-                    tx, who, own, (talk.started_at if talk else 0) or event.event_timestamp or now
-                )
+                at = (talk.started_at if talk else 0) or event.event_timestamp or now
+                self._introduce(tx, who, own, at, talk.language if talk else "")
                 self._calls.describe(tx, archived, who.caller if who else None, now=now, job_id=job_id)
-                if agent:
+                if met:
                     self._profiles.met(tx, agent, web=web)
             accepted = Accepted(
                 conversation_id=event.conversation_id,
@@ -256,14 +266,16 @@ class Ingest:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
         self._directory.own.update(own)
-        if agent and recorded.newest:
+        if met and recorded.newest:
             self._profiles.remember(agent, web=web)
         self._queue.announce()
         return accepted
 
-    def _introduce(self, tx: Transaction, who: Identified | None, own: Sequence[str], at: float) -> None:
+    def _introduce(
+        self, tx: Transaction, who: Identified | None, own: Sequence[str], at: float, language: str
+    ) -> None:
         if who is not None:
-            self._calls.meet(tx, who.caller, who.address, now=at)
+            self._calls.meet(tx, who.caller, who.address, now=at, language=language)
         if own:
             self._calls.own_numbers_seen(tx, own)
 
@@ -295,7 +307,7 @@ class Ingest:
         if self._scan:
             self._scan = False
             try:
-                return await self.adopt()
+                return await self.adopt(since=await self.unsettled())
             except ElaaomsError:
                 self._scan = True
                 raise
@@ -305,22 +317,43 @@ class Ingest:
             self._waiting.pop(path, None)
         return len(waiting)
 
-    async def adopt(self, progress: Callable[[int, int], None] = lambda seen, found: None) -> int:
+    async def unsettled(self) -> float:
+        """From when on bodies may be without a row, with room for clocks that jump; 0 is from the beginning."""
+        return max(0.0, await self._calls.recorded_until() - CLOCKS_S)
+
+    def complete(self) -> None:
+        """Nothing is without a row: the last stop said so, and nothing came since."""
+        self._scanned = True
+
+    async def note_recorded(self) -> None:
+        """Note how far everything is recorded, so that the scan after a crash need not begin at the beginning."""
+        if self.recorded:
+            until = time.time() - SETTLED_S
+            await self._database.write(lambda tx: self._calls.note_recorded(tx, until))
+
+    async def adopt(
+        self, progress: Callable[[int, int], None] = lambda seen, found: None, *, since: float = 0.0
+    ) -> int:
         """Record bodies that were archived but never committed: after a crash, or for a fresh database.
 
         The archive is looked through in slices, in bounded memory and beside everything else; a body
         that was placed after the look began belongs to a delivery that records it itself.
         """
         begun = time.time()
-        seen = found = 0
-        with closing(self._archive.bodies()) as slices:
-            while paths := await asyncio.to_thread(next, slices, None):
-                missing = await self._calls.unrecorded(paths)
+        seen = found = failed = 0
+        with closing(self._archive.bodies(since=since)) as slices:
+            while (paths := await _looked(slices)) is not None:
+                missing = await self._calls.unrecorded(paths) if paths else []
                 old = [path for path in missing if self._archive.placed_at(path) < begun]
-                found += sum(await asyncio.gather(*map(self._adopt, old)))
+                adopted = sum(await asyncio.gather(*map(self._adopt, old)))
+                found += adopted
+                failed += len(old) - adopted
                 seen += len(paths)
                 progress(seen, found)
                 await asyncio.sleep(SCAN_PAUSE_S)
+        if not failed:  # what could not be read is looked for again at the next start
+            self._scanned = True
+            await self._database.write(lambda tx: self._calls.note_recorded(tx, begun))
         return found
 
     async def _adopt(self, path: str) -> bool:
@@ -418,7 +451,7 @@ class Ingest:
     def _learn(self, tx: Transaction, understood: _Understood) -> int:
         """Make a reading of a call what is known from it, and prepare the caller's next call; how much is new."""
         talk, who = understood.talk, understood.who
-        self._introduce(tx, who, self._directory.own_numbers(talk), understood.heard_at)
+        self._introduce(tx, who, self._directory.own_numbers(talk), understood.heard_at, "")
         changed = self._memories.learn(
             tx,
             understood.heard,
@@ -794,6 +827,16 @@ class _Base64:
 def _note(conversation_id: str, agent_id: str, who: Identified | None) -> None:
     """Let the log say what call this is about; the caller's key is their pseudonym there."""
     logs.note(conversation=conversation_id, agent=agent_id, caller=who.caller if who else None)
+
+
+async def _looked(slices: Iterator[list[str]]) -> list[str] | None:
+    """The next slice; who is cancelled waits for the thread, because an iterator at work cannot be closed."""
+    looking = asyncio.ensure_future(asyncio.to_thread(next, slices, None))
+    try:
+        return await asyncio.shield(looking)
+    except asyncio.CancelledError:
+        await asyncio.wait((looking,))
+        raise
 
 
 def _erased(event: Event) -> Accepted:

@@ -47,6 +47,10 @@ class Profiles(Protocol):
         """The agent's profile, or None when it cannot be had; may ask ElevenLabs."""
         ...
 
+    def knows(self, agent_id: str, *, web: bool) -> bool:
+        """Whether a call with the agent, from the web or not, would tell nothing new."""
+        ...
+
     def met(self, transaction: Transaction, agent_id: str, *, web: bool) -> None:
         """Note a call with an agent, and whether it came from the web."""
         ...
@@ -123,6 +127,10 @@ class AgentProfiles:
         self._known[agent_id] = found
         self._failed_at.pop(agent_id, None)
         return found
+
+    def knows(self, agent_id: str, *, web: bool) -> bool:
+        known = self._known.get(agent_id)
+        return known is not None and known.web >= web
 
     def met(self, transaction: Transaction, agent_id: str, *, web: bool) -> None:
         transaction.execute(

@@ -8,8 +8,9 @@ outranking a strong likeness in meaning; the upper bound keeps a lone match from
 from __future__ import annotations
 
 import math
+import re
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -29,6 +30,10 @@ OUTSTANDING = (
 )
 RECENT = 0.3  # what being the newest adds where the newest is asked for
 KINDRED = 0.8  # what a word of the same meaning is worth beside the word itself
+UNRELATED, LEAST = (
+    0.08,
+    0.02,
+)  # what a memory scores that has nothing to do with a question, and hardly any less
 IMPORTANCE = 0.02  # what the highest importance adds; it decides between equals
 
 # What a question asks for, in the words that memories use.
@@ -59,6 +64,7 @@ _ASKING = frozenset(
     someth everyth custom user call convers current know memori remind mention talk discuss thing stuff
     regard""".split()
 )
+_WHOM = re.compile(r"\b(?:the\s+)?callers?(?:['’]s)?\b|\bthe\s+(?:customer|user)(?:['’]s)?\b", re.IGNORECASE)
 _CATEGORY_WORDS = {
     Category.FACTUAL: "",
     Category.PREFERENCE: "preference",
@@ -101,6 +107,11 @@ def _head(size: int) -> np.dtype[np.void]:
     )  # fmt: skip
 
 
+def _meant(text: str) -> str:
+    """A text without the words that say whom all memories are about: they would make every two alike."""
+    return _WHOM.sub(" ", text) if _WHOM.sub("", text).strip(" ?.!") else text
+
+
 def day_of(memory: Memory) -> date:
     """The day a memory is about: the event's, else that on which it was last heard."""
     return memory.event_date or datetime.fromtimestamp(memory.last_heard, UTC).date()
@@ -114,7 +125,9 @@ def entry(memory: Memory, encoder: Encoder) -> bytes:
     found += [*sorted(quoted), *terms(words_of(day_of(memory), code), code)]
     found += terms(f"{memory.slot.replace(':', ' ')} {_CATEGORY_WORDS[memory.category]}", "en")
     vector = (
-        encoder.encode(memory.content) if code in encoder.languages else np.zeros(encoder.size, np.float32)
+        encoder.encode(_meant(memory.content))
+        if code in encoder.languages
+        else np.zeros(encoder.size, np.float32)
     )
     scale = float(np.abs(vector).max()) / 127
     head = np.zeros(1, _head(encoder.size))
@@ -245,12 +258,14 @@ class Index:
         today: date,
         limit: int,
         among: NDArray[np.bool_] | None = None,
+        likeness: Mapping[str, float] | None = None,
     ) -> list[Hit]:
         """The memories that answer best, best first; every memory has its place, however little it fits.
 
-        `among` are the ones to look at.
+        `among` are the ones to look at. `likeness` has cosines that somebody who knows better than the table
+        gives memories, by id, as the table would put them.
         """
-        scored = self.scored(question, today=today, among=among)
+        scored = self.scored(question, today=today, among=among, likeness=likeness)
         if scored is None:
             return []
         best = self._best(scored.scores, limit if among is None else min(limit, int(among.sum())))
@@ -266,6 +281,7 @@ class Index:
         *,
         today: date,
         among: NDArray[np.bool_] | None = None,
+        likeness: Mapping[str, float] | None = None,
     ) -> Scored | None:
         """Every memory's score, or None when the question asks for nothing or there is nothing to look at."""
         if not self.ids or (among is not None and not among.any()):
@@ -275,6 +291,9 @@ class Index:
         share, anything = self._share(asked.rest, code, asked.span)
         cosine = self._cosine(asked.rest if asked.rest.strip() else question, code)
         weight, scale = self._encoder.weight, self._encoder.scale
+        if likeness:
+            told = np.fromiter((likeness.get(name, np.nan) for name in self.ids), np.float32, len(self.ids))
+            cosine = np.where(np.isnan(told), 0 if cosine is None else cosine, told).astype(np.float32)
         if cosine is None:
             cosine, scale = np.zeros(len(self.ids), np.float32), self._encoder.lexical
         if not anything and not cosine.any():
@@ -285,9 +304,9 @@ class Index:
         if among is not None:
             scores = np.where(among, scores, 0).astype(np.float32)
         if len(self._pairs):
-            told = np.float32(BESIDE) * np.maximum(scores - np.float32(OUTSTANDING) * scores.mean(), 0)
-            scores[self._pairs] += told[self._pairs + 1]
-            scores[self._pairs + 1] += told[self._pairs]
+            beside = np.float32(BESIDE) * np.maximum(scores - np.float32(OUTSTANDING) * scores.mean(), 0)
+            scores[self._pairs] += beside[self._pairs + 1]
+            scores[self._pairs + 1] += beside[self._pairs]
         scores += self._prior
         if among is not None:
             scores[~among] = -1
@@ -352,7 +371,7 @@ class Index:
     def _cosine(self, question: str, code: str) -> Vector | None:
         if code not in self._encoder.languages:
             return None
-        cosine: Vector = self._matrix @ self._encoder.encode(question)
+        cosine: Vector = self._matrix @ self._encoder.encode(_meant(question))
         return cosine
 
     def _best(self, scores: Vector, limit: int) -> _Places:
@@ -376,10 +395,19 @@ def _postings(numbers: _Numbers, rows: _Places) -> tuple[_Numbers, _Places, Vect
 
 
 def relevance(scored: Scored, scores: Vector) -> Vector:
-    """What scores of a question are worth, 0 to 1."""
+    """What scores of a question are worth, 0 to 1.
+
+    What stands out does so from three quarters of what was looked at. Three unrelated memories are added
+    to that, so that one of a few can stand out as well, but does not by being the only one.
+    """
     scale = scored.scale
     top = max(float(scored.scores.max()), 1e-6)
+    seen = scored.scores[scored.scores >= 0]
+    others = np.append(seen, np.full(3, UNRELATED, np.float32))
+    place = len(others) - 1 - max(1, len(others) // 4)
+    rest = np.partition(others, place)[place]
     exponent = scale.bias + scale.score * scores + scale.best * scored.closest + scale.share * scores / top
+    exponent = exponent + scale.apart * np.log(np.maximum(scores, LEAST) / rest) - math.log(len(others) / 10)
     chances: Vector = (1 / (1 + np.exp(-exponent))).astype(np.float32)
     return chances
 

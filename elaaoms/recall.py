@@ -17,6 +17,7 @@ from attrs.validators import and_, ge, le, max_len, min_len, optional
 from elaaoms import redact
 from elaaoms.announcements import Announcements, Verdict
 from elaaoms.directory import Directory, Identified
+from elaaoms.embed import Nearness
 from elaaoms.extract.injection import to_the_model
 from elaaoms.fusion import fused
 from elaaoms.greeting import Style, stranger
@@ -92,6 +93,16 @@ class Search:
         return Hints(caller_id=self.caller_id or "", called_number=self.called_number or "")
 
 
+@frozen(eq=False)
+class _Known:
+    """What there is to look through for a caller's question."""
+
+    caller: str
+    index: Index
+    elsewhere: Hits
+    likeness: Mapping[str, float] | None
+
+
 class Recall:
     """Answers from what is stored and prepared; the deadline is the server's."""
 
@@ -104,6 +115,7 @@ class Recall:
         profiles: AgentProfiles,
         *,
         elsewhere: Elsewhere | None = None,
+        nearness: Nearness | None = None,
         privacy: redact.Policy,
         style: Style,
         override_first_message: bool,
@@ -116,6 +128,7 @@ class Recall:
         self._shelf = shelf
         self._directory = directory
         self._elsewhere = elsewhere
+        self._nearness = nearness
         self._announcements = announcements
         self._profiles = profiles
         # A caller's memories are told again and again during a call.
@@ -182,14 +195,18 @@ class Recall:
         identified = await self._directory.identify(request.hints)
         if identified is None or not self._may_hear(request, identified):
             return answer([], scope, today=self._today())
-        index, elsewhere = await asyncio.gather(
-            self._shelf.index(identified.caller),
-            self._hits(identified.caller, request.query, request.limit or 5),
+        known = _Known(
+            identified.caller,
+            *await asyncio.gather(
+                self._shelf.index(identified.caller),
+                self._hits(identified.caller, request.query, request.limit or 5),
+                self._likeness(identified.caller, request.query),
+            ),
         )
-        found = [] if everywhere else await self._found(request, identified.caller, index, elsewhere, agent)
+        found = [] if everywhere else await self._found(request, known, agent)
         if not found:
             scope = "all"
-            found = await self._found(request, identified.caller, index, elsewhere, None)
+            found = await self._found(request, known, None)
         return answer(
             found, scope, today=self._today(), known=await self._opposite(found, identified.caller, scope)
         )
@@ -224,20 +241,23 @@ class Recall:
             return NO_HITS
         return await self._elsewhere.hits(caller, query, limit=limit) or NO_HITS
 
-    async def _found(
-        self, request: Search, caller: str, index: Index, elsewhere: Hits, agent: str | None
-    ) -> list[Ranked]:
+    async def _likeness(self, caller: str, query: str) -> Mapping[str, float] | None:
+        """What an embedding endpoint makes of the question, if there is one and it is in time."""
+        return None if self._nearness is None else await self._nearness.likeness(caller, query)
+
+    async def _found(self, request: Search, known: _Known, agent: str | None) -> list[Ranked]:
         """What answers the question among what an agent may use, or among all; best first."""
-        limit = request.limit or 5
+        limit, caller, elsewhere = request.limit or 5, known.caller, known.elsewhere
         hits = [
             hit
             for hit in await self._shelf.search(
                 caller,
-                index,
+                known.index,
                 request.query,
                 agent,
                 today=self._today(),
                 limit=max(limit, FUSED) if elsewhere.order else limit,
+                likeness=known.likeness,
             )
             if hit.relevance >= self._threshold
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import date
 
 from attrs import frozen
@@ -66,6 +67,7 @@ class Shelf:
         today: date,
         limit: int,
         category: Category | None = None,
+        likeness: Mapping[str, float] | None = None,
     ) -> list[Hit]:
         """The best of what an agent may use (None: of all) and of a category, by the caller's index."""
 
@@ -73,7 +75,7 @@ class Shelf:
             among = None if agent is None else index.visible(agent)
             if category is not None:
                 among = index.of_category(category) if among is None else among & index.of_category(category)
-            return index.search(question, today=today, limit=limit, among=among)
+            return index.search(question, today=today, limit=limit, among=among, likeness=likeness)
 
         return look() if len(index) < LARGE else await asyncio.to_thread(look)
 

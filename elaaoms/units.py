@@ -107,7 +107,7 @@ Type=notify
 NotifyAccess=main
 ExecStart={place.program} serve -c {place.config}
 Restart=on-failure
-RestartSec=2
+RestartSec=1
 # Another process holds the data (75), or the configuration is wrong (78): trying again helps nobody.
 RestartPreventExitStatus=75 78
 # The daemon feeds the watchdog only while its database answers and its worker turns.

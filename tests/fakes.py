@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -618,3 +619,82 @@ def _proposal(fact: Mapping[str, Any]) -> dict[str, Any]:
         "known": None,
         "relation": "new",
     }
+
+
+# -- embeddings -----------------------------------------------------------------------------
+
+_CONCEPTS = ("kayak canoe qwixel boat", "order parcel delivery shipment", "allerg peanut", "dog pet hound")
+
+
+class FakeEmbeddings:
+    """OpenAI's `/v1/embeddings` as openai 3.54 speaks it: words of one concept lie near each other, and all texts
+    somewhat near, as with real models.
+
+    `fault` is what every request meets until it is None again: a status, "html", "nan", "short" (one vector too
+    few), "size" (another length), "ragged" or "hangs" (until the server closes). A text with a word in `refuses`
+    is refused with 400 together with its whole request. Errors quote the key and the texts.
+    """
+
+    def __init__(self, *, key: str = KEY, size: int = 48) -> None:
+        self.key = key
+        self.size = size
+        self.fault: int | str | None = None
+        self.refuses: frozenset[str] = frozenset()
+        self.requests: list[tuple[Mapping[str, Any], CIMultiDictProxy[str]]] = []
+        self.closing = asyncio.Event()
+        self.app = web.Application(client_max_size=32 << 20)
+        self.app.router.add_post("/v1/embeddings", self._embed)
+        self.app.on_shutdown.append(self._close)
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text that ever arrived."""
+        return [text for body, _ in self.requests for text in body["input"]]
+
+    async def _close(self, _: web.Application) -> None:
+        self.closing.set()
+
+    async def _embed(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.requests.append((body, request.headers))
+        texts = body["input"]
+        if request.headers.get("Authorization") != f"Bearer {self.key}":
+            return self._error(401, texts, "invalid_api_key")
+        if not isinstance(self.fault, str) and self.fault:
+            return self._error(self.fault, texts, None)
+        if body.keys() - {"model", "input", "encoding_format", "dimensions"} or not all(texts):
+            return self._error(400, texts, None)
+        if any(word in text for text in texts for word in self.refuses):
+            return self._error(400, texts, None)
+        if self.fault == "hangs":
+            await self.closing.wait()
+        if self.fault == "html":
+            return web.Response(text="<html>Sign in</html>", content_type="text/html")
+        size = body.get("dimensions", self.size) + (1 if self.fault == "size" else 0)
+        rows = [self._vector(text, size) for text in texts]
+        if self.fault == "nan":
+            rows[-1][0] = float("nan")
+        if self.fault == "ragged":
+            rows[-1].append(0.5)
+        if self.fault == "short":
+            rows.pop()
+        data = [{"object": "embedding", "index": n, "embedding": row} for n, row in enumerate(rows)]
+        usage = {"prompt_tokens": 5, "total_tokens": 5}
+        return web.json_response(
+            {"object": "list", "data": data[::-1], "model": body["model"], "usage": usage}
+        )
+
+    def _error(self, status: int, texts: list[str], code: str | None) -> web.Response:
+        message = f"Your key {self.key}; you said: {' '.join(texts)}"
+        error = {"message": message, "type": "error", "param": None, "code": code}
+        return web.json_response({"error": error}, status=status)
+
+    def _vector(self, text: str, size: int) -> list[float]:
+        total = [0.3] * size
+        for word in re.findall(r"\w+", text.casefold()):
+            concept = next(
+                (one for one in _CONCEPTS for stem in one.split() if word.startswith(stem)), word[:5]
+            )
+            chance = random.Random(f"{concept} {size}")  # noqa: S311 - not a secret
+            total = [value + chance.gauss(0, 1) for value in total]
+        return total

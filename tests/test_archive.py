@@ -12,7 +12,6 @@ import random
 import resource
 import stat
 import threading
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +23,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elaaoms.archive import WHOLE, Archive, Archived, Incoming, _Shared
+from elaaoms.archive import WHOLE, Archive, Archived, Incoming, _Threads
 from elaaoms.errors import Conflicting, StorageUnavailable
-from elaaoms.webhooks import AUDIO, FAILURE, TRANSCRIPTION, Event
+from elaaoms.webhooks import AUDIO, FAILURE, TRANSCRIPTION, Event, parse_event
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -338,7 +337,7 @@ async def test_a_disk_that_fills_up_while_a_body_arrives_keeps_no_part_of_it(arc
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_is_storage_unavailable(tmp_path: Path) -> None:
-    incoming = Incoming(tmp_path / "never there", os.open("/dev/full", os.O_WRONLY), 0)
+    incoming = Incoming(str(tmp_path / "never there"), os.open("/dev/full", os.O_WRONLY), 0)
     try:
         with pytest.raises(StorageUnavailable, match="No space left"):
             incoming.write(b"one byte more")
@@ -404,7 +403,7 @@ async def test_a_large_transcript_is_parsed_whole(archive: Archive) -> None:
     archived = await keep(archive, content)
     assert archived.event is not None
     assert archived.event.conversation is not None
-    assert len(archived.event.conversation.turns) == 2000
+    assert archived.event == parse_event(content, whole=False)
     assert archive.adopt(archived.path) == archived
 
 
@@ -475,7 +474,7 @@ async def test_removing_twice_is_fine(archive: Archive) -> None:
     assert files(archive) == {}
 
 
-def test_one_flush_serves_everybody_who_asked_before_it_began() -> None:
+async def test_one_flush_serves_everybody_who_was_done_before_it_began() -> None:
     flushes: list[int] = []
     entered, leave = threading.Event(), threading.Event()
 
@@ -484,25 +483,37 @@ def test_one_flush_serves_everybody_who_asked_before_it_began() -> None:
         entered.set()
         leave.wait(10)
 
-    shared = _Shared(flush)
-    with ThreadPoolExecutor(9) as threads:
-        first = threads.submit(shared)
-        assert entered.wait(10)
-        others = [threads.submit(shared) for _ in range(8)]
-        while shared._asked < 9:
-            time.sleep(0.001)
-        assert not any(other.done() for other in others), "nobody is served by a flush that began before"
-        leave.set()
-        for one in (first, *others):
-            one.result(10)
+    threads = _Threads(8, flush)
+    first = threads.run(lambda: 0)
+    await asyncio.to_thread(entered.wait, 10)
+    done = threading.Barrier(9)
+    others = [threads.run(lambda: done.wait(10)) for _ in range(8)]
+    await asyncio.to_thread(done.wait, 10)
+    while threads._done.qsize() < 8:  # noqa: ASYNC110 - nothing tells when a thread has put what it did
+        await asyncio.sleep(0.001)
+    assert not any(other.done() for other in others), "nobody is served by a flush that began before"
+    leave.set()
+    await asyncio.wait_for(asyncio.gather(first, *others), 10)
     assert len(flushes) == 2
 
 
-def test_a_flush_that_failed_serves_nobody() -> None:
+async def test_a_flush_that_failed_serves_nobody() -> None:
     def flush() -> None:
         raise StorageUnavailable("no")
 
-    shared = _Shared(flush)
+    threads = _Threads(2, flush)
     for _ in range(2):
         with pytest.raises(StorageUnavailable):
-            shared()
+            await threads.run(lambda: 0)
+
+
+async def test_who_fails_fails_alone() -> None:
+    def refuse() -> int:
+        raise StorageUnavailable("no")
+
+    threads = _Threads(4, lambda: None)
+    outcomes = await asyncio.gather(
+        *(threads.run(refuse if number % 3 == 0 else lambda: 1) for number in range(9)),
+        return_exceptions=True,
+    )
+    assert [isinstance(outcome, StorageUnavailable) for outcome in outcomes] == [True, False, False] * 3

@@ -18,7 +18,7 @@ from conftest import Platform, call, connected, started
 from elaaoms.backup import back_up, inspect, keep_newest, name, restore
 from elaaoms.cli import main
 from elaaoms.config import Config, load, load_secrets
-from elaaoms.daemon import running
+from elaaoms.daemon import alone, running
 from elaaoms.database import migrations
 from elaaoms.errors import ElaaomsError
 
@@ -191,3 +191,15 @@ def test_the_commands_encrypt_name_keep_and_restore(tmp_path: Path, monkeypatch:
     wrong = runner.invoke(main, ["backup", str(tmp_path / "x"), "--age", "age1bad", *config])
     assert (wrong.exit_code, "malformed recipient" in wrong.stderr) == (1, True)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+async def test_what_root_restores_belongs_to_the_service(config: Config, tmp_path: Path) -> None:
+    async with started(config) as platform:
+        await remembered(platform, 1)
+        await asyncio.to_thread(back_up, config.data, tmp_path / "all.tar", payloads=True)
+    for path in (config.data, *config.data.rglob("*")):
+        os.chown(path, 61184, 61184)  # the first that systemd gives to a DynamicUser=
+    with alone(config.data):
+        restore(config.data, tmp_path / "all.tar")
+    assert {path.stat().st_uid for path in config.data.rglob("*")} == {61184}

@@ -379,6 +379,7 @@ def test_eval_retrieval_answers_with_the_keys_of_the_contract(tmp_path: Path) ->
         "recall@20",
         "hit@5",
         "hit@10",
+        "found",
         "mrr",
         "ndcg@10",
         "off_topic_silent",

@@ -55,7 +55,7 @@ def test_every_setting_is_rendered_below_its_comment() -> None:
     settings = [(before, line) for before, line in pairwise(lines) if " = " in line]
     settings = [(before, line) for before, line in settings if not line.startswith("#")]
     assert all(before.startswith("# ") for before, _ in settings)
-    assert len(settings) == 89
+    assert len(settings) == 98
     assert max(map(len, lines)) <= 110
 
 
@@ -322,20 +322,18 @@ def test_a_file_that_names_reserved_settings_at_their_default_loads(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "default"),
+    ("text", "problem"),
     [
-        ("embeddings.provider", '"openai"', '"builtin"'),
-        ("embeddings.model", '"x"', '""'),
-        ("embeddings.base_url", '"x"', '""'),
+        ('provider = "cohere"', "provider is 'cohere'; known are builtin, openai @ embeddings.provider"),
+        ('base_url = "http://example.com/v1"', "base_url must begin with https://"),
+        (
+            'provider = "openai"\nbase_url = "http://127.0.0.1:11434/v1"',
+            "model must name one of the models of base_url",
+        ),
     ],
 )
-def test_a_reserved_setting_at_another_value_is_not_available(
-    tmp_path: Path, path: str, value: str, default: str
-) -> None:
-    name = path.rpartition(".")[2]
-    assert _problems(tmp_path, _toml(path, value)) == [
-        f"{name} is not available in this version; leave it at {default} @ {path}"
-    ]
+def test_an_embedding_endpoint_that_cannot_work_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    assert any(problem in line for line in _problems(tmp_path, f"[embeddings]\n{text}\n"))
 
 
 def test_an_inert_reserved_setting_is_still_a_string(tmp_path: Path) -> None:
@@ -658,3 +656,19 @@ def test_whatever_a_secret_contains_no_text_of_ours_shows_it(name: str, before: 
         shown = repr(secrets) + "".join(secrets.warnings())
         secrets.get(name).encode()  # type: ignore[union-attr]
     assert CANARY not in shown
+
+
+def test_a_service_that_is_given_credentials_need_not_look_into_the_folder_of_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "openai_api_key").write_text("sk-0123456789abcdef0123")
+    given = tmp_path / "credentials"
+    given.mkdir()
+    (given / "tool_token").write_text("tool-token-0123456789")
+    # Permissions hold nobody back who is root, so it is asked what they would say.
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path / "secrets")
+    with_credentials = load_secrets(tmp_path, {"CREDENTIALS_DIRECTORY": str(given)})
+    assert with_credentials.get("tool_token") == "tool-token-0123456789"
+    assert with_credentials.get("openai_api_key") is None
+    assert load_secrets(tmp_path, {}).get("openai_api_key") == "sk-0123456789abcdef0123"

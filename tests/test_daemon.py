@@ -138,7 +138,8 @@ async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(tmp_path: Path
             assert await asyncio.to_thread(listener.recv, 1024) == b"READY=1"
             assert b"STATUS=0 jobs waiting" in await asyncio.to_thread(listener.recv, 1024)
             running.terminate()
-            assert await asyncio.to_thread(listener.recv, 1024) == b"STOPPING=1"
+            while (told := await asyncio.to_thread(listener.recv, 1024)) != b"STOPPING=1":
+                assert told.startswith(b"WATCHDOG=1\nSTATUS=")  # a heartbeat came between
             assert await asyncio.to_thread(running.wait, START_S) == 0
 
 
@@ -331,6 +332,69 @@ async def test_a_body_without_a_row_is_adopted_at_the_next_start(config: Config)
         assert (platform.count("held"), platform.count("events"), platform.count("jobs")) == (1, 2, 1)
     async with started(config) as platform:
         assert (platform.count("held"), platform.count("events"), platform.count("jobs")) == (1, 2, 1)
+
+
+async def test_a_start_looks_through_the_archive_unless_the_last_stop_left_nothing_to_find(
+    config: Config,
+) -> None:
+    def look_at(platform: Platform) -> bool:
+        assert platform.up is not None
+        return platform.up.services.archive.looked_at > 0
+
+    async with started(config) as platform:
+        assert look_at(platform)
+        await platform.takes(varied("inbound_twilio"))
+    note = config.data / "elaaoms.stopped"
+    kept = note.read_text()
+    async with started(config) as platform:
+        assert not look_at(platform)
+    note.write_text(kept)  # as if a copy of another day were put back
+    async with started(config) as platform:
+        assert look_at(platform)
+    (config.data / "payloads" / "conv_new").mkdir()
+    async with started(config) as platform:
+        assert look_at(platform)
+    platform.sql("DELETE FROM events")
+    async with started(config) as platform:
+        assert look_at(platform)
+        assert platform.count("events") == 1
+    note.unlink()
+    async with started(config) as platform:
+        assert look_at(platform)
+
+
+async def test_after_a_crash_only_what_may_be_without_a_row_is_looked_at(config: Config) -> None:
+    async with started(config) as platform:
+        await platform.takes(varied("inbound_twilio"))
+    (config.data / "elaaoms.stopped").unlink()
+    platform.sql("DELETE FROM events")
+    later = time.time() + 3 * 86_400
+    platform.sql(f"UPDATE settings SET value = '{later}' WHERE name = 'recorded_until'")  # noqa: S608
+    async with started(config) as platform:
+        assert platform.count("events") == 0
+    (config.data / "elaaoms.stopped").unlink()
+    platform.sql(f"UPDATE settings SET value = '{time.time() + 86_400}' WHERE name = 'recorded_until'")  # noqa: S608
+    async with started(config) as platform:
+        assert platform.count("events") == 1
+
+
+async def test_counts_follow_every_change(config: Config) -> None:
+    async with started(config) as platform:
+        for number in range(3):
+            await platform.takes(call("I live in Leeds.", conversation_id=f"conv_{number}"))
+        await platform.takes(call("I live in Leeds.", conversation_id="conv_0", at=time.time() + 1))
+        await platform.send(b"garbage")
+        for table in ("calls", "callers", "held", "events"):
+            counted = platform.sql(f"SELECT count FROM tallies WHERE name = '{table}'")  # noqa: S608
+            assert counted == [(platform.count(table),)]
+        told = (await platform.api("GET", "/api/jobs")).data["counts"]
+        assert {state: n for state, n in told.items() if n} == dict(
+            platform.sql("SELECT state, count(*) FROM jobs GROUP BY state")
+        )
+        assert platform.sql("SELECT calls FROM callers") == [(3,)]
+        caller = platform.sql("SELECT caller FROM callers")[0][0]
+        assert (await platform.api("DELETE", f"/api/callers/{caller}")).status == 200
+        assert platform.sql("SELECT name FROM tallies WHERE count <> 0 AND name <> 'held'") == []
 
 
 async def test_what_a_crash_left_half_written_is_swept(config: Config) -> None:

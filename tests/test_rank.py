@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import date
 from typing import Any
 
@@ -14,10 +16,11 @@ from test_recall import NOV_2, NOV_9, memory
 
 from elaaoms.days import aloud, timing
 from elaaoms.embed.builtin import token_table
-from elaaoms.evaluation import retrieval, retrieval_set
+from elaaoms.evaluation import everyday_set, retrieval, retrieval_set
 from elaaoms.language import language_of, terms
 from elaaoms.memory import Memory
 from elaaoms.rank import Index, entry
+from elaaoms.recall import Search
 from elaaoms.shelf import Shelf
 from elaaoms.telling import told
 
@@ -231,3 +234,73 @@ def test_an_answer_is_in_the_language_of_the_memory(content: str, sentence: str)
 def test_the_year_is_said_only_when_it_is_another_one() -> None:
     assert aloud(date(2025, 3, 1), "en", TODAY) == "on the first of March 2025"
     assert aloud(date(2026, 3, 1), "fr", TODAY) == "le 1er mars"
+
+
+def test_everyday_questions_are_answered_and_others_are_not() -> None:
+    questions, known = retrieval.read(everyday_set(), token_table())
+    found = retrieval.measure(questions, known, retrieval.served, threshold=0.7)
+    assert found["mrr"] > 0.95
+    assert found["found"] >= 0.75
+    assert found["off_topic_silent"] >= 0.9
+
+
+def test_the_same_likeness_is_worth_less_among_many() -> None:
+    dog = memory("The caller has a dog named Biscuit.", number=1)
+    many = [memory(f"Matter {n} concerns paper.", number=n, conversation_id=f"c{n}") for n in range(2, 80)]
+    (alone,) = index(dog).search("any pets", today=TODAY, limit=1)
+    (among,) = index(dog, *many).search("any pets", today=TODAY, limit=1)
+    assert (alone.id, among.id) == (dog.id, dog.id)
+    assert alone.relevance > among.relevance
+
+
+def test_what_an_endpoint_says_of_a_memory_takes_the_tables_place() -> None:
+    boat, town = memory("The caller owns a canoe.", number=1), memory("The caller lives in Leeds.", number=2)
+    found = index(boat, town).search("paddle", today=TODAY, limit=2, likeness={town.id: 0.9, "mem_gone": 1.0})
+    assert found[0].id == town.id
+
+
+# -- nobody else's ------------------------------------------------------------------------------------
+
+SECRETS = {
+    "+12025550111": "The caller's daughter Zora plays the marimba on Fridays.",
+    "+12025550122": "The caller's daughter Ottilie plays the sitar on Fridays.",
+    "+12025550133": "The caller's order XYZ-789 is late, zweitens auch die Rechnung.",
+}
+
+
+async def test_no_query_however_crafted_returns_another_callers_memory(platform: Platform) -> None:
+    for number, content in SECRETS.items():
+        await platform.knows({"content": content, "importance": 9}, caller=number)
+    assert platform.up is not None
+    services = platform.up.services
+    callers = {number: await services.directory.find(number) for number in SECRETS}
+    owners = {number: caller.caller for number, caller in callers.items() if caller is not None}
+    ids = {number: set((await services.memories.entries(owner))[1]) for number, owner in owners.items()}
+    loop = asyncio.get_running_loop()
+    forms = ("' OR 1=1 --", '" OR owner LIKE "%', "*", "owner:*", "caller_%", "NEAR(marimba sitar)", "\x00")
+    names = [name for some in ids.values() for name in some]
+    crafted = st.sampled_from([*owners.values(), *names, *SECRETS, *SECRETS.values(), *forms])
+    queries = st.lists(crafted | st.text(max_size=40), min_size=1, max_size=4).map(
+        lambda parts: " ".join(parts)[:1000]
+    )
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        queries.filter(bool), st.sampled_from(sorted(SECRETS)), st.sampled_from(["agent_a", "agent_b", None])
+    )
+    def ask(query: str, number: str, agent: str | None) -> None:
+        async def answers() -> tuple[list[str], list[str]]:
+            index = await services.shelf.index(owners[number])
+            hits = await services.shelf.search(owners[number], index, query, agent, today=TODAY, limit=20)
+            body = await services.recall.search(
+                Search(query=query, caller_id=number, agent_id=agent, search_all_agents=True, limit=20)
+            )
+            return [hit.id for hit in hits], [json.dumps(body)]
+
+        found, (body,) = asyncio.run_coroutine_threadsafe(answers(), loop).result(20)
+        assert set(found) <= ids[number]
+        for other in set(SECRETS) - {number}:
+            assert not any(name in body for name in ids[other])
+            assert json.dumps(SECRETS[other])[1:-1] not in body
+
+    await asyncio.to_thread(ask)

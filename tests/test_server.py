@@ -906,9 +906,9 @@ async def test_a_blocked_provider_is_degraded_and_fails_only_when_asked_strictly
 
 
 async def test_a_database_that_cannot_be_read_is_no_longer_healthy(platform: Platform) -> None:
-    platform.sql("ALTER TABLE held RENAME TO elsewhere")
+    platform.sql("ALTER TABLE tallies RENAME TO elsewhere")
     answer = await platform.request("GET", f"{platform.url}/health")
-    platform.sql("ALTER TABLE elsewhere RENAME TO held")
+    platform.sql("ALTER TABLE elsewhere RENAME TO tallies")
     assert answer.data["status"] != "healthy"
     assert answer.data["dependencies"]["database"]["reason"]
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +21,8 @@ from test_daemon import ENVIRONMENT, START_S, command, install
 
 from elaaoms import config as settings
 from elaaoms import supervisor
+from elaaoms.daemon import Running, _listening
+from elaaoms.server import PUBLIC
 from elaaoms.webhooks import sign
 
 ACTIVATE = shutil.which("systemd-socket-activate")
@@ -151,6 +153,38 @@ async def test_restarts_under_load_refuse_no_request_and_lose_no_call(tmp_path: 
     assert load.refused == []
     assert len(load.acknowledged) >= 15
     assert load.acknowledged <= found
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_is_let_in_as_the_door_closes_is_answered_and_who_is_not_waits(
+    daemon: Running, turns: int
+) -> None:
+    visitors = 20
+    with closing(listening()) as door, ExitStack() as opened:
+        senders = [opened.enter_context(socket.socket()) for _ in range(visitors)]
+        async with _listening(daemon.services, PUBLIC, "", 0, "", door):
+            for sender in senders:
+                sender.connect(door.getsockname())
+                sender.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        waiting = 0
+        with suppress(BlockingIOError):
+            while True:
+                door.accept()[0].close()
+                waiting += 1
+        for sender in senders:
+            sender.setblocking(False)
+        answers = [sender.recv(12) for sender in senders if not _reset(sender)]
+        assert answers.count(b"HTTP/1.1 200") + waiting == visitors
+
+
+def _reset(sender: socket.socket) -> bool:
+    """Whether nothing was ever read from it: it waited in the queue that we emptied."""
+    try:
+        return not sender.recv(1, socket.MSG_PEEK)
+    except (ConnectionResetError, BlockingIOError):
+        return True
 
 
 @pytest.mark.skipif(ACTIVATE is None, reason="systemd-socket-activate is not installed")

@@ -93,6 +93,17 @@ class Spending:
 
 
 @frozen(kw_only=True)
+class Request:
+    """A caller's wish to be forgotten, said in a call; times are unix seconds."""
+
+    id: int
+    caller: str
+    conversation_id: str
+    turn: int
+    asked_at: float
+
+
+@frozen(kw_only=True)
 class Slot:
     """What happened in one stretch of time that begins at `at` (unix seconds): calls, and US dollars for models."""
 
@@ -110,17 +121,6 @@ class Volume:
     size: int
     recent: int
     recent_size: int
-
-
-@frozen(kw_only=True)
-class Request:
-    """A caller's wish to be forgotten, said in a call; times are unix seconds."""
-
-    id: int
-    caller: str
-    conversation_id: str
-    turn: int
-    asked_at: float
 
 
 @frozen(kw_only=True)
@@ -192,8 +192,10 @@ class CallStore(Protocol):
         """Note a held body; False if it was held before."""
         ...
 
-    def meet(self, transaction: Transaction, caller: str, address: Address, *, now: float) -> None:
-        """Note that this caller exists."""
+    def meet(
+        self, transaction: Transaction, caller: str, address: Address, *, now: float, language: str = ""
+    ) -> None:
+        """Note that this caller exists and was there at `now`; an empty `language` changes nothing."""
         ...
 
     def recent(self, transaction: Transaction, caller: str, *, since: float, most: int) -> int:
@@ -304,6 +306,17 @@ class CallStore(Protocol):
         """The newest transcription that arrived about a call, as in `events`; NotFound."""
         ...
 
+    async def outlived(self, *, audio: bool, before: float, limit: int) -> list[tuple[str, str]]:
+        """Archived bodies that arrived before then and that no job needs, as (conversation, path), oldest first.
+
+        Either recordings or everything else; of a call that is not processed yet, or failed, nothing.
+        """
+        ...
+
+    def let_go(self, transaction: Transaction, bodies: Sequence[tuple[str, str]]) -> None:
+        """Note that these bodies are no longer archived; that they arrived stays known."""
+        ...
+
     async def unheard_of(self, conversation_ids: Sequence[str], kind: str) -> frozenset[str]:
         """Those of the conversations of which no event of this type arrived."""
         ...
@@ -314,6 +327,14 @@ class CallStore(Protocol):
 
     async def unrecorded(self, paths: Sequence[str]) -> list[str]:
         """Those of the archived bodies that have no row."""
+        ...
+
+    async def recorded_until(self) -> float:
+        """Everything that was archived before this moment has its row; 0 if nobody knows."""
+        ...
+
+    def note_recorded(self, transaction: Transaction, until: float) -> None:
+        """Note that everything that was archived before this moment has its row."""
         ...
 
     async def held(self, *, limit: int = 50) -> list[Held]:

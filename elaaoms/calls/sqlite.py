@@ -13,12 +13,31 @@ from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Reques
 from elaaoms.database import Database, Row, Transaction
 from elaaoms.errors import NotFound
 from elaaoms.identity import Address
-from elaaoms.webhooks import TRANSCRIPTION
+from elaaoms.webhooks import AUDIO, TRANSCRIPTION
 
 _CALL = """
 SELECT calls.*, COALESCE(outcome, CASE jobs.state WHEN 'available' THEN 'queued' WHEN 'running' THEN 'processing'
                                   ELSE 'failed' END) AS extraction_status
 FROM calls LEFT JOIN jobs ON jobs.id = calls.job
+"""
+
+_DESCRIBED = (
+    "conversation_id agent_id caller channel direction language started_at duration_s received_at job".split()
+)
+_DESCRIBE = f"""
+INSERT INTO calls ({", ".join(_DESCRIBED)}) VALUES ({", ".join("?" for _ in _DESCRIBED)})
+ON CONFLICT (conversation_id) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in _DESCRIBED if name not in ("conversation_id", "received_at"))},
+    outcome = NULL, title = '', summary = ''
+"""
+
+# How many calls a caller has is counted by triggers.
+_MEET = """
+INSERT INTO callers (caller, address, language, first_seen, last_seen) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (caller) DO UPDATE SET
+    first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
+    language = CASE excluded.language WHEN '' THEN language ELSE excluded.language END,
+    address = CASE WHEN callers.address LIKE 'key:%' THEN excluded.address ELSE callers.address END
 """
 
 
@@ -76,34 +95,19 @@ class SQLiteCallStore:
                 (event.conversation_id, event.agent_id, event.event_timestamp or now, event.failure, now),
             )
             return
-        values = {
-            "conversation_id": event.conversation_id,
-            "agent_id": event.agent_id,
-            "caller": caller,
-            "channel": talk.channel,
-            "direction": talk.direction,
-            "language": talk.language,
-            "started_at": talk.started_at or event.event_timestamp or now,
-            "duration_s": talk.duration_s,
-            "received_at": now,
-            "job": job_id,
-        }
-        columns = ", ".join(values)
-        updates = ", ".join(
-            f"{name} = excluded.{name}" for name in values if name not in ("conversation_id", "received_at")
+        values = (
+            event.conversation_id,
+            event.agent_id,
+            caller,
+            talk.channel,
+            talk.direction,
+            talk.language,
+            talk.started_at or event.event_timestamp or now,
+            talk.duration_s,
+            now,
+            job_id,
         )
-        transaction.execute(
-            f"INSERT INTO calls ({columns}) VALUES ({', '.join(f':{name}' for name in values)})"
-            f" ON CONFLICT (conversation_id) DO UPDATE SET {updates}, outcome = NULL, title = '', summary = ''",
-            values,
-        )
-        if caller is not None:
-            transaction.execute(
-                "UPDATE callers SET calls = (SELECT count(*) FROM calls WHERE calls.caller = callers.caller),"
-                " last_seen = max(last_seen, :at), language = CASE :language WHEN '' THEN language ELSE :language END"
-                " WHERE caller = :caller",
-                {"caller": caller, "at": values["started_at"], "language": talk.language},
-            )
+        transaction.execute(_DESCRIBE, values)
 
     def settle(
         self,
@@ -146,8 +150,7 @@ class SQLiteCallStore:
         transaction.execute("UPDATE calls SET caller = ? WHERE caller = ?", (into, caller))
         transaction.execute("UPDATE requests SET caller = ? WHERE caller = ?", (into, caller))
         transaction.execute(
-            "UPDATE callers SET calls = (SELECT count(*) FROM calls WHERE calls.caller = callers.caller),"
-            " first_seen = min(callers.first_seen, other.first_seen),"
+            "UPDATE callers SET first_seen = min(callers.first_seen, other.first_seen),"
             " last_seen = max(callers.last_seen, other.last_seen)"
             " FROM (SELECT first_seen, last_seen FROM callers WHERE caller = :caller) AS other"
             " WHERE callers.caller = :into",
@@ -201,14 +204,10 @@ class SQLiteCallStore:
         )
         return cursor.rowcount == 1
 
-    def meet(self, transaction: Transaction, caller: str, address: Address, *, now: float) -> None:
-        transaction.execute(
-            "INSERT INTO callers (caller, address, first_seen, last_seen) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (caller) DO UPDATE SET first_seen = min(first_seen, excluded.first_seen),"
-            " last_seen = max(last_seen, excluded.last_seen), address = CASE"
-            " WHEN callers.address LIKE 'key:%' THEN excluded.address ELSE callers.address END",
-            (caller, str(address), now, now),
-        )
+    def meet(
+        self, transaction: Transaction, caller: str, address: Address, *, now: float, language: str = ""
+    ) -> None:
+        transaction.execute(_MEET, (caller, str(address), language, now, now))
 
     def recent(self, transaction: Transaction, caller: str, *, since: float, most: int) -> int:
         row = transaction.execute(
@@ -366,7 +365,26 @@ class SQLiteCallStore:
         ]
         if not transcripts:
             raise NotFound(f"no transcript of {conversation_id} is archived")
-        return max(transcripts, key=lambda event: event["event_timestamp"])
+        newest = max(transcripts, key=lambda event: event["event_timestamp"])
+        if not newest["path"]:
+            raise NotFound(f"the transcript of {conversation_id} was kept for storage.keep_payload_days only")
+        return newest
+
+    async def outlived(self, *, audio: bool, before: float, limit: int) -> list[tuple[str, str]]:
+        needed = (
+            "EXISTS (SELECT 1 FROM jobs WHERE jobs.id = events.job AND state IN ('available', 'running'))"
+            if audio
+            else "EXISTS (SELECT 1 FROM calls WHERE calls.conversation_id = events.conversation_id AND outcome IS NULL)"
+        )
+        rows = await self._database.fetch(
+            f"SELECT conversation_id, path FROM events WHERE path <> '' AND received_at < :before"
+            f" AND (type = :audio) = :wanted AND NOT {needed} ORDER BY received_at LIMIT :limit",
+            {"before": before, "audio": AUDIO, "wanted": audio, "limit": limit},
+        )
+        return [(row["conversation_id"], row["path"]) for row in rows]
+
+    def let_go(self, transaction: Transaction, bodies: Sequence[tuple[str, str]]) -> None:
+        transaction.executemany("UPDATE events SET path = '' WHERE conversation_id = ? AND path = ?", bodies)
 
     async def unheard_of(self, conversation_ids: Sequence[str], kind: str) -> frozenset[str]:
         rows = await self._database.fetch(
@@ -390,6 +408,17 @@ class SQLiteCallStore:
             {"paths": json.dumps(paths), "held": f"{HELD}/"},
         )
         return [row["path"] for row in rows]
+
+    async def recorded_until(self) -> float:
+        rows = await self._database.fetch("SELECT value FROM settings WHERE name = 'recorded_until'")
+        return float(rows[0]["value"]) if rows else 0.0
+
+    def note_recorded(self, transaction: Transaction, until: float) -> None:
+        transaction.execute(
+            "INSERT INTO settings (name, value) VALUES ('recorded_until', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (repr(until),),
+        )
 
     async def held(self, *, limit: int = 50) -> list[Held]:
         rows = await self._database.fetch("SELECT * FROM held ORDER BY received_at DESC LIMIT ?", (limit,))
@@ -443,10 +472,9 @@ class SQLiteCallStore:
 
     async def counts(self) -> Mapping[str, int]:
         rows = await self._database.fetch(
-            "SELECT (SELECT count(*) FROM calls) AS calls, (SELECT count(*) FROM callers) AS callers,"
-            " (SELECT count(*) FROM held) AS held"
+            "SELECT name, count FROM tallies WHERE name IN ('calls', 'callers', 'held')"
         )
-        return dict(rows[0])
+        return {row["name"]: row["count"] for row in rows}
 
 
 def _call(row: Row) -> Call:

@@ -18,6 +18,7 @@ from elaaoms.cli.evaluate import evaluate
 from elaaoms.cli.install import install_service, uninstall_service
 from elaaoms.cli.jobs import jobs
 from elaaoms.cli.memories import memories
+from elaaoms.cli.migrate import migrate
 from elaaoms.cli.openmemory import openmemory
 from elaaoms.cli.replay import replay
 from elaaoms.cli.usage import usage
@@ -206,6 +207,7 @@ main.add_command(evaluate)
 main.add_command(install_service)
 main.add_command(jobs)
 main.add_command(memories)
+main.add_command(migrate)
 main.add_command(openmemory)
 main.add_command(replay)
 main.add_command(restore)

@@ -128,14 +128,27 @@ def duplicates(config_path: Path, as_json: bool, split: str | None, file: Path |
 async def retrieval(config_path: Path, as_json: bool, split: str, file: Path | None) -> None:
     """Recall of search on the project's own questions, or on FILE (JSON lines), beside three baselines."""
     from elaaoms import daemon  # noqa: PLC0415
+    from elaaoms.config import load_secrets  # noqa: PLC0415
+    from elaaoms.evaluation import everyday_set, retrieval_set  # noqa: PLC0415
     from elaaoms.evaluation import retrieval as evaluation  # noqa: PLC0415
-    from elaaoms.evaluation import retrieval_set  # noqa: PLC0415
+    from elaaoms.meaning import fit  # noqa: PLC0415
 
     config = settings(config_path)
     encoder = daemon.encoder()
-    questions, known = evaluation.read(retrieval_set() if file is None else _lines(file), encoder)
+    questions, known = evaluation.read(
+        [*retrieval_set(), *everyday_set()] if file is None else _lines(file), encoder
+    )
     asked = [question for question in questions if split == "all" or question.split in ("", split)]
     systems = {"served": evaluation.served, **evaluation.baselines()}
+    name = encoder.name
+    if (embedder := daemon.embedder_of(config, load_secrets(config.folder, os.environ))) is not None:
+        try:
+            _, slope, shift = await fit(embedder, encoder)
+            likened = await evaluation.likened(asked, known, embedder.embed, slope=slope, shift=shift)
+        finally:
+            await embedder.close()
+        systems = {"served": likened, "builtin": evaluation.served, **evaluation.baselines()}
+        name = embedder.model
     threshold = config.memory.relevance_threshold
     reports = {
         name: evaluation.measure(asked, known, system, threshold=threshold)
@@ -143,9 +156,19 @@ async def retrieval(config_path: Path, as_json: bool, split: str, file: Path | N
     }
     if as_json:
         served = reports.pop("served")
-        click.echo(json.dumps({**served, "embedder": encoder.name, "baselines": reports}, indent=2))
+        click.echo(json.dumps({**served, "embedder": name, "baselines": reports}, indent=2))
         return
-    names = ("recall@5", "recall@10", "recall@20", "hit@5", "hit@10", "mrr", "ndcg@10", "off_topic_silent")
+    names = (
+        "recall@5",
+        "recall@10",
+        "recall@20",
+        "hit@5",
+        "hit@10",
+        "mrr",
+        "ndcg@10",
+        "found",
+        "off_topic_silent",
+    )
     click.echo(f"Shares with half their 95 % interval, threshold {threshold:g}")
     click.echo(f"{'':14} {'n':>5} " + " ".join(f"{name:>16}" for name in names))
     rows = {**reports, **{f"  {name}": row for name, row in reports["served"]["groups"].items()}}

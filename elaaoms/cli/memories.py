@@ -219,6 +219,25 @@ def _shifted(message: str, start: int) -> str:
     return re.sub(r"\bline (\d+)", lambda match: f"line {int(match[1]) + start}", message)
 
 
+@memories.command("reembed")
+@config_option
+@click.option("--all", "anew", is_flag=True, help="Also those that have a vector of this model already.")
+@awaits
+async def reembed(config_path: Path, anew: bool) -> None:
+    """Ask the embedding endpoint for the vectors that memories lack, now; the daemon does so in the background."""
+    async with desk(config_path) as api:
+        asked: dict[str, bool] = {"all": anew}
+        with click.progressbar(length=0, label="Embedding", file=sys.stderr) as bar:
+            while True:
+                left = await api.call("POST", "/api/memories/reembed", body=asked, timeout_s=120)
+                asked = {}
+                bar.length = left["total"]
+                bar.update(max(0, left["total"] - left["owed"] - bar.pos))
+                if not left["owed"]:
+                    break
+    click.echo(f"{left['total']} memories have a vector of {left['model']}.")
+
+
 @memories.command("search")
 @config_option
 @json_option

@@ -129,6 +129,8 @@ async def _findings(config_path: Path, live: bool) -> AsyncIterator[Finding]:
         yield finding
     for finding in await _ports(config, place):
         yield finding
+    if config.embeddings.provider != "builtin":
+        yield await _embeddings(config, live)
     if config.openmemory.url:
         yield await _openmemory(config, live)
 
@@ -244,6 +246,27 @@ async def _ports(config: Config, place: dict[str, str] | None) -> list[Finding]:
         else:
             findings.append(Finding("ok", subject, f"{host} port {port} is free"))
     return findings
+
+
+async def _embeddings(config: Config, live: bool) -> Finding:
+    try:
+        embedder = daemon.embedder_of(config, load_secrets(config.folder, os.environ))
+    except ConfigError as error:
+        return Finding("fail", "embeddings", str(error))
+    if embedder is None or not live:
+        return Finding("ok", "embeddings", f"{config.embeddings.provider} is configured; --live asks it")
+    began = time.monotonic()
+    try:
+        (vector,) = await embedder.embed(["This is a test of the connection."])
+    except (ServiceUnavailable, ServiceRejected, ProviderBlocked) as error:
+        return Finding("fail", "embeddings", f"{error}; look at [embeddings]")
+    finally:
+        await embedder.close()
+    took = (time.monotonic() - began) * 1000
+    late = took > config.embeddings.live_timeout_ms
+    slow = f", later than embeddings.live_timeout_ms ({config.embeddings.live_timeout_ms})" if late else ""
+    told = f"{embedder.model} answered {len(vector)} numbers in {took:.0f} ms{slow}"
+    return Finding("warn" if late else "ok", "embeddings", told)
 
 
 async def _openmemory(config: Config, live: bool) -> Finding:

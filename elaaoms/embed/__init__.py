@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 # A product of some thousand rows is done in a tenth of a millisecond by one thread; several of them wait for
@@ -20,15 +21,19 @@ Vector: TypeAlias = NDArray[np.float32]
 class Scale:
     """What a score is worth: the chance that a memory answers the question, fitted on labelled questions.
 
-    `relevance = 1 / (1 + exp(-(bias + score·s + best·m + share·s/t)))` for a memory's score s, the best
-    cosine m of any memory with the question, and the best score t. It rises with the score, and the same
-    score is worth less beside a better one or where nothing is close in meaning.
+    `relevance = 1 / (1 + exp(-x))`, `x = bias + score·s + best·m + share·s/t + apart·log(s/r) - log(n/10)`
+    for a memory's score s, the best cosine m of any memory with the question, the best score t, what most
+    of the caller's memories score at most (r, see `rank.relevance`) and how many there are (n). It rises
+    with the score; the same score is worth less beside a better one, where nothing is close in meaning,
+    where everything else scores nearly as much, and among many: before they are read, each of n
+    memories is as likely as any other to be the one.
     """
 
     bias: float
     score: float
     best: float
     share: float
+    apart: float
 
 
 class Encoder(Protocol):
@@ -47,4 +52,31 @@ class Encoder(Protocol):
 
     def encode(self, text: str) -> Vector:
         """The text's unit vector; zeros for a text without meaning."""
+        ...
+
+
+class Embedder(Protocol):
+    """Text to unit vectors by a service, which may be slow, down or wrong.
+
+    `model` names whose vectors they are: those of different models are never compared.
+    """
+
+    name: str
+    model: str
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """A finite unit vector for each text, all of one size; ServiceUnavailable, ServiceRejected, ProviderBlocked."""
+        ...
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        ...
+
+
+class Nearness(Protocol):
+    """A better judge of meaning than the table, where it answers in time."""
+
+    async def likeness(self, owner: str, question: str) -> Mapping[str, float] | None:
+        """How close an owner's memories (by id) are to a question, as cosines of the table would put it; those
+        that it knows nothing of are not there. None when it is late, down, wrong or left alone."""
         ...

@@ -48,6 +48,15 @@ def retrieval_set() -> list[dict[str, Any]]:
     return _lines("retrieval.jsonl")
 
 
+def everyday_set() -> list[dict[str, Any]]:
+    """What agents ask every day, of ten callers with six memories each, in the form of `retrieval_set`.
+
+    Groups: everyday (in plain words, some of them the memory's), everyday_off_topic (as plain, but about something
+    that this caller never mentioned).
+    """
+    return _lines("everyday.jsonl")
+
+
 def duplicate_pairs() -> list[dict[str, Any]]:
     """Pairs of statements about one caller: `{a, b, same, group, language, split}`; a is known, b is new.
 

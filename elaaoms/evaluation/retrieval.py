@@ -6,7 +6,7 @@ import math
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from elaaoms.embed import Encoder
+from elaaoms.embed import Encoder, Vector
 from elaaoms.errors import ElaaomsError
 from elaaoms.memory import Category, Memory, Status
 from elaaoms.rank import Index, entry
 
+TEXTS = 64  # that an endpoint is asked for at once
 DEPTH = 20  # how far down a ranking is looked at
 
 System = Callable[["Known", "Question"], Sequence[tuple[str, float]]]
@@ -118,6 +119,32 @@ def served(known: Known, question: Question) -> list[tuple[str, float]]:
     return [(hit.id, hit.relevance) for hit in hits]
 
 
+async def likened(
+    questions: Iterable[Question],
+    known: Mapping[str, Known],
+    embed: Callable[[Sequence[str]], Awaitable[Sequence[Vector]]],
+    *,
+    slope: float,
+    shift: float,
+) -> System:
+    """Search as it is served while an embedding endpoint is in time, which is asked about everything now."""
+    texts = {question.query for question in questions}
+    texts |= {memory.content for one in known.values() for memory in one.memories}
+    vectors: dict[str, Vector] = {}
+    waiting = sorted(texts)
+    for start in range(0, len(waiting), TEXTS):
+        some = waiting[start : start + TEXTS]
+        vectors.update(zip(some, await embed(some), strict=True))
+
+    def system(known: Known, question: Question) -> list[tuple[str, float]]:
+        asked = vectors[question.query]
+        likeness = {m.id: slope * float(vectors[m.content] @ asked) + shift for m in known.memories}
+        hits = known.index.search(question.query, today=known.today, limit=DEPTH, likeness=likeness)
+        return [(hit.id, hit.relevance) for hit in hits]
+
+    return system
+
+
 def baselines() -> dict[str, System]:
     """FTS5 with the words OR-ed, BM25 with our stems, and the table's cosine alone."""
     return {"fts5": _FullText(), "bm25": _Alone(meaning=False), "table": _Alone(meaning=True)}
@@ -162,7 +189,8 @@ def measure(
 ) -> dict[str, Any]:
     """Means over the questions that have an answer, in all and by group.
 
-    `off_topic_silent` is the share of questions without an answer for which nothing reaches the threshold.
+    `found` is the share of questions for which something right reaches the threshold, `off_topic_silent`
+    the share of questions without an answer for which nothing reaches the threshold.
     """
     rows: list[tuple[str, dict[str, float]]] = []
     for question in questions:
@@ -186,6 +214,9 @@ def _marks(question: Question, found: Sequence[tuple[str, float]], threshold: fl
     return {
         **{f"recall@{k}": sum(place <= k for place in ranks) / count for k in (5, 10, 20)},
         **{f"hit@{k}": float(any(place <= k for place in ranks)) for k in (5, 10)},
+        "found": float(
+            any(key in question.relevant and relevance >= threshold for key, relevance in found[:DEPTH])
+        ),
         "mrr": 1 / ranks[0] if ranks else 0.0,
         "ndcg@10": gain / ideal,
     }
@@ -194,7 +225,7 @@ def _marks(question: Question, found: Sequence[tuple[str, float]], threshold: fl
 def _means(marks: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     answerable = [mark for mark in marks if "mrr" in mark]
     silent = [mark["off_topic_silent"] for mark in marks if "off_topic_silent" in mark]
-    names = [*(f"recall@{k}" for k in (5, 10, 20)), "hit@5", "hit@10", "mrr", "ndcg@10"]
+    names = [*(f"recall@{k}" for k in (5, 10, 20)), "hit@5", "hit@10", "mrr", "ndcg@10", "found"]
     means: dict[str, Any] = {"n": len(answerable)}
     for name in names:
         means[name] = (

@@ -11,7 +11,7 @@ _YES = (
 _WELCOME = (
     r"perfect|great|lovely|wonderful|fine|good|brilliant|excellent|absolutely|definitely|that(?:'|’)?s (?:great|fine|perfect|good|lovely)|"
     r"that (?:works|sounds)|sounds|works|super|prima|gut|passt|das passt|einverstanden|perfekt|in ordnung|perfecto|vale|de acuerdo|"
-    r"está bien|estupendo|genial|muy bien|parfait|d(?:'|’)accord|très bien|entendu|ça marche|ça me va|bien"
+    r"está bien|me parece (?:muy )?(?:bien|perfecto)|(?:das |ist |das ist )?(?:gut|recht|okay)|c(?:'|’)est (?:bon|bien)|estupendo|genial|muy bien|parfait|d(?:'|’)accord|très bien|entendu|ça marche|ça me va|bien"
 )
 _THANKS = (
     r"sure|ok|okay|kay|alright|all right|cool|nice|amazing|thanks|thank you|please|cheers|bless you|that(?:'|’)?(?:s|d be| would be) \w+|"
@@ -34,6 +34,11 @@ _TAKES_BACK = re.compile(
     r"\b(?:but|no|not|isn(?:'|’)t|wrong|except|wait|actually|aber|nein|nicht|falsch|pero|non|mais|pas|plutôt)\b",
     re.IGNORECASE,
 )
+# A plain no in a later clause is about something else: "correct, this Thursday I can't".
+_PLAIN_NO = re.compile(r",\s*(?:\w+\s+){1,4}?(?:no|not|nicht|pas)\b(?!\s*[,.;!]|$)", re.IGNORECASE)
+_GRATEFUL = re.compile(
+    r"\b(?:thanks|thank you|cheers|appreciate|danke|gracias|agradezco|merci)\b", re.IGNORECASE
+)
 _TURNS = re.compile(r"\W*(?:but|no|wait|actually|aber|nein|moment|pero|mais|non)\b", re.IGNORECASE)
 _INTRODUCES = re.compile(
     r"^\W*(?:it(?:'|’)?s|this is|hier (?:ist|spricht)|ich bin(?:'|’)?s|soy|c(?:'|’)est)\b[^.!?,]{1,30}[.!,]\s*(?=\w)",
@@ -53,13 +58,13 @@ _COMMITS = re.compile(
     r"(?:\w(?:'|’)ll|\b(?:will|shall|going to|i can|we can|let me|promise\w*|book(?:ed)? you|arrange|"
     r"werden?|wird|wirst|werdet|(?:ich|wir) (?!hab|bin\b|sind\b|war)\w+(?:e|en)|sie (?:erhalten|bekommen)|\w+ (?:ich|wir) (?:\w+ )?(?:ihnen|sie|das|den|die|es)|"
     r"(?:is|are) yours|(?:meldet|kommt|ruft|schickt|bringt|holt|liefert|\w+en) (?:sich|sie|ihnen|es)|"
-    r"voy a|vamos a|va a|van a|irán?|iremos|(?:le|les|lo|la|se lo|se la) \w+(?:o|amos|emos|imos)|\w{2,}(?:aré|eré|iré|dré|remos|rán?|rá)|"
+    r"können wir|kann ich|podemos|puedo|nous pouvons|je peux|voy a|vamos a|va a|van a|irán?|iremos|(?:le|les|lo|la|se lo|se la) \w+(?:o|amos|emos|imos)|\w{2,}(?:aré|eré|iré|dré|remos|rán?|rá)|"
     r"je vais|nous allons|on va|(?:je|nous|on) (?:vous|te|le|la|les) \w+|je (?!suis\b|vois\b|comprends\b|sais\b)\w+(?:e|s)|nous \w+ons|"
     r"ser[aá]n?|seront|aura|auront|\w{2,}(?:erai|irai|drai|rrai|rons|ront|rez|era|ira|dra|rra)|vous (?:recevrez|aurez))\b)",
     re.IGNORECASE,
 )
 _PROMISED = re.compile(
-    r"\b(?:promis\w*|assur\w+|agreed|confirmed|will|offered|versprochen|versprach|zugesagt|wird|werden|prometi\w*|promete\w*|promesa|aseguró|"
+    r"\b(?:promis\w*|assur\w+|agreed|arranged|confirmed|will|offered|scheduled|versprochen|versprach|zugesagt|sagte? (?:\w+ )?zu|vereinbart|wird|werden|acordad[oa]|convenue?|prévue?|prometi\w*|promete\w*|promesa|aseguró|"
     r"\w{2,}rán?|engagé\w*|assuré\w*|appointment|termin|cita|rendez-vous|booked|reserved|gebucht|reservad[oa]s?|réservée?s?)\b",
     re.IGNORECASE,
 )
@@ -74,7 +79,11 @@ def confirms(answer: str) -> bool:
 def accepts(answer: str) -> bool:
     """Whether a caller's turn accepts what the agent offered."""
     said = _NO_TROUBLE.sub("", answer)
-    return _ACCEPTS.match(said) is not None and not _REFUSES.match(said)
+    if _REFUSES.match(said):
+        return False
+    first = re.split(r"[.!?…]+(?=\s|$)", said, maxsplit=1)[0]
+    grateful = _GRATEFUL.search(first) is not None and _TAKES_BACK.search(first) is None
+    return grateful or _ACCEPTS.match(said) is not None
 
 
 def welcomes(answer: str) -> bool:
@@ -86,7 +95,7 @@ def welcomes(answer: str) -> bool:
 def _taken_back(said: str) -> bool:
     """Whether a yes is taken back in its sentence, or by how the next one begins."""
     first, _, rest = re.sub(r"[.!?…]+(?=\s|$)", "\n", said).partition("\n")
-    return _TAKES_BACK.search(first[:40]) is not None or _TURNS.match(rest) is not None
+    return _TAKES_BACK.search(_PLAIN_NO.sub(",", first)[:40]) is not None or _TURNS.match(rest) is not None
 
 
 def settles(answer: str) -> bool:

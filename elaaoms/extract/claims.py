@@ -7,15 +7,31 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from elaaoms.extract.assent import confirms, denies, welcomes
+from elaaoms.extract.assent import confirms, denies, promised, welcomes
 from elaaoms.extract.clauses import doubtful
-from elaaoms.extract.days import NAMES, Meaning, Said, consistent, tense, weekdays_of, written
+from elaaoms.extract.days import (
+    BESIDE,
+    CORRECTS,
+    NAMES,
+    Meaning,
+    Said,
+    consistent,
+    expressions,
+    past,
+    plural,
+    standing,
+    tense,
+    weekdays_of,
+    written,
+)
+from elaaoms.extract.gist import gist, gist_all, likeness, near, stem
 from elaaoms.extract.numerals import counted, plain, within
 from elaaoms.extract.numerals import said as numerals
 from elaaoms.extract.people import (
     Mention,
     People,
     alike,
+    beside,
     gender_of,
     genders,
     kinds,
@@ -28,12 +44,20 @@ from elaaoms.memory import Category, Fact
 from elaaoms.webhooks import Conversation
 
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
-_NUMBER = re.compile(r"\d+(?:[.,]\d{3})*(?:[.,]\d+)?")
+_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,]\d{3})*(?:[.,]\d+)?")
 _STOP = re.compile(r"[.!?…]+(?:\s+|$)")
 _CLAUSE = re.compile(
     r"[,;:.!?¡¿–—]|\b(?:and|but|so|because|cause|und|aber|sondern|weil|denn|y|pero|sino|porque|et|mais|car|parce que|donc|bitte|please)\b",
     re.IGNORECASE,
 )
+_RELATIVE = re.compile(r"\b(?:where|wo|donde|où)\b", re.IGNORECASE)
+# How a clause goes on with the subject of the clause before it: with a verb.
+_GOES_ON = {
+    "en": re.compile(r"\W*(?:is|was|has|had|does|did|can|could|will|would|lives?|works?|got|gets|needs|wants|takes|\w{2,}ed)\b", re.IGNORECASE),
+    "de": re.compile(r"\W*(?:ist|war|hat|hatte|kann|konnte|will|wollte|wird|wurde|muss|wohnt|arbeitet|braucht|\w{2,}t)\b", re.IGNORECASE),
+    "es": re.compile(r"\W*(?:es|está|era|ha|han|va|van|tiene|tienen|(?:se|les?|l[ao]s?) \w+|\w{3,}(?:an|en|ó|aba|ía|aron|ieron))\b", re.IGNORECASE),
+    "fr": re.compile(r"\W*(?:est|était|a|ont|avait|va|vont|peut|veut|doit|habite|travaille|s(?:'|’)est|\w{3,}(?:ait|ent))\b", re.IGNORECASE),
+}  # fmt: skip
 _MARK = re.compile(r"[,;:.!?¡¿–—]")
 _NEGATES = re.compile(
     r"\b(?:not|never|no longer|\w+n(?:'|’)t|dont|doesnt|didnt|isnt|arent|cant|wont|nicht|kein\w*|nie|niemals|nunca|jamás|ya no|pas|jamais|"
@@ -44,15 +68,21 @@ _CONTRASTED = re.compile(
     r"\b(?:not|nicht|no|pas) (?:to |a |à )?(?:her|him|them|me|my \w+|mine|ihn|sie|ihr|ihm|mich|mir|él|ella|mí|elle|lui|moi)\b",
     re.IGNORECASE,
 )
+# A part of a sentence that only says no to something, at its beginning or at its end.
+_REFUSED = re.compile(
+    r"^(?:(?:and|but|und|aber|y|pero|et|mais)\s+)?(?:not|nicht|no|pas)\s+(?:\w+\s+){0,2}\w+$|^(?:\w+\s+){1,5}(?:not|nicht|no|pas)$",
+    re.IGNORECASE,
+)
 _TAGS = re.compile(
     r"(?:n(?:'|’)est-ce pas|non|hein|verdad|no|oder|gell|nicht wahr|right|correct|yes|yeah|ok(?:ay)?|c(?:'|’)est (?:ça|bien ça|bon)|\w+n(?:'|’)?t \w+|"
     r"(?:am|are|is|do|does|did|have|has) \w+)\W*$",
     re.IGNORECASE,
 )
 _NEGATIVE = re.compile(
-    r"\b(?:nothing|nobody|nichts|niemand\w*|nada|nadie|ningun\w+|rien|personne|no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|"
+    r"\b(?:nothing|nobody|nichts|niemand\w*|nada|nadie|ningun\w+|rien|personne|no|not|never|none|without|neither|nor|unable|cannot|\w+n(?:'|’)t|un\w+|refus\w*|declin\w*|dislik\w*|hat\w*|stop\w*|avoid\w*|\w*intol[eé]ran\w*|unverträg\w*|\w+(?:free|less|frei\w{0,2}|lose?[nrsm]?)|wary|reluctan\w*|\w*trusts?|suspicious|"
+    r"struggl\w*|hard|difficult\w*|\w*misstrau\w*|schwer\w*|kaum|desconfía\w*|reacio|reacia|cuesta|difícil\w*|se méfie|méfian\w*|réticen\w*|peine|difficil\w*|"
     r"rather than|instead|trouble|most|against|miss\w*|late|lack\w*|lost|fail\w*|broke\w*|problem\w*|complain\w*|only|left|quit|gave up|ended?|cancel\w*|longer|"
-    r"nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
+    r"outside|except|außerhalb|außer|ausgenommen|fuera|excepto|salvo|hors|sauf|nicht|kein\w*|nie|ohne|weder|ablehn\w*|lehnt|ungern|fehl\w*|beschwer\w*|nur|kaputt|no|nunca|jamás|sin|ni|tampoco|dejó|odia\w*|falta\w*|"
     r"solo|sólo|se queja|averiad\w*|pas|ne|n|jamais|sans|ni|aucun\w*|refuse|déteste|manque\w*|plainte|plaint|seulement|que|arrêté)\b",
     re.IGNORECASE,
 )
@@ -66,17 +96,36 @@ _CONDITIONAL = re.compile(
     r"\bif\b.{0,60}\b(?:would|could|might|\w+(?:'|’)d)\b",
     re.IGNORECASE,
 )
-_CORRECTS = re.compile(
-    r"\b(?:no|nah|sorry|wait|hang on|i mean(?:t)?|rather|correction|nein|nee|entschuldigung|quatsch|moment|ich meine|perdón|perdona|"
-    r"mejor dicho|digo|quiero decir|non|pardon|enfin|plutôt|je veux dire)\b",
-    re.IGNORECASE,
-)
 # Whoever speaks so in the middle of a sentence gives back what somebody else says, or only supposes.
 _REPORTED = re.compile(
     r"\b(?:sagt|sagte|meint|meinte|behauptet|erzählt|glaubt|denkt|hat gesagt|hat gemeint)[\s,]+(?:dass\s+)?|\bangeblich\b|\bangenommen\b|\bstell(?:en)? (?:dir|sie sich) vor\b|"
     r"\b(?:dice|dijo|dicen|afirma|cree|piensa|ha dicho|me dijo|cuenta) que\b|\b(?:supongamos|imagínese|imagínate|ojalá|según)\b|"
     r"\b(?:dit|disent|affirme|croit|pense|prétend|a dit|m(?:'|’)a dit|raconte) qu(?:e|(?:'|’))|\b(?:supposons|imaginez|imagine|paraît-il|il faut dire|selon)\b",
     re.IGNORECASE,
+)
+# A quote of a bare condition; and words by which a fact keeps the condition that its evidence has.
+_CONDITION = re.compile(
+    r"^\W*(?:(?:only|unless|just|nur|außer|s[oó]lo|solamente|seulement|uniquement|sauf|and|but|und|aber|y|pero|et|mais)\s+)*"
+    r"(?:if|unless|wenn|falls|sofern|si|au cas où|en caso de que)\b[^,;:]*$",
+    re.IGNORECASE,
+)
+_KEEPS_CONDITION = re.compile(
+    r"\b(?:if|unless|should|would|in case|depend\w*|provided|otherwise|only when|threaten\w*|wenn|falls|sofern|würde|sonst|ansonsten|drohe?t|abhängig|"
+    r"si|salvo que|a no ser|depende|amenaza|\w{3,}rían?|à moins|sinon|menace|dépend\w*|à condition|\w{3,}rait)\b",
+    re.IGNORECASE,
+)
+# What was so once, and what is so now.
+_FORMER = re.compile(
+    r"\b(?:was|were|used to|previously|formerly|before that|vorher|früher|bisher|war(?:en)?|zuvor|ehemals|antes|era|eran|estaba|anteriormente|"
+    r"avant|était|étaient|auparavant|anciennement)\b",
+    re.IGNORECASE,
+)
+_NOW = re.compile(
+    r"\b(?:now|currently|from now on|takes|pays|lives|jetzt|nun|derzeit|aktuell|ahora|actualmente|maintenant|désormais|actuellement)\b",
+    re.IGNORECASE,
+)
+_BUT_NOW = re.compile(
+    r"\b(?:but|now|aber|jetzt|nun|sondern|pero|ahora|sino|mais|maintenant|désormais)\b|,", re.IGNORECASE
 )
 _CONTRAST = re.compile(r"\b(?:but|aber|sondern|pero|sino|mais|however)\b", re.IGNORECASE)
 # Said alone these answer a question; before a question word they put in doubt what follows.
@@ -89,10 +138,30 @@ _SAYS_IT = re.compile(
     re.IGNORECASE,
 )
 _CALLER = re.compile(
-    r"^\W*(?:to |bei |a )?(?:the (?:caller|customer)|d(?:er|ie|en|em) (?:anrufer|kund)(?:in|e|en|s)?|(?:el|la) cliente?a?|(?:el|la) llamante|quien llama|"
+    r"^\W*(?:to |bei |a(?=\s)\s|a(?=l\s))?(?:the (?:caller|customer)|d(?:er|ie|en|em) (?:anrufer|kund)(?:in|e|en|s)?|(?:e?l|la) cliente?a?|(?:e?l|la) llamante|quien llama|"
     r"(?:la )?persona que llama|l(?:'|’)appelante?|l[ae] cliente?|l(?:'|’)interlocut\w+)(?P<possess>(?:'|’)s)?(?![\w'’])",
     re.IGNORECASE,
 )
+_INTRODUCING = re.compile(
+    r"(?:'s|’s|\bis|\bwas|\bist|\bwar|\bes|\bera|\best|\bétait) (?:my|our|mein\w*|unser\w*|mi|nuestr\w+|mon|ma|notre)\b",
+    re.IGNORECASE,
+)
+_THEMSELVES = re.compile(
+    r"\b(?:himself|herself|themsel\w+|own|selbst|selber|eigene\w*|(?:él|ella) mism[oa]|propi[oa]s?|(?:lui|elle)-même|propres?)\b",
+    re.IGNORECASE,
+)
+# A thing of the caller's, and a thing of a relative's, in the words of a quote without accents.
+_CALLERS = re.compile(
+    r"\b(?:caller|customer)(?:'|’)s ([^\W\d_]+)|"
+    r"\b([^\W\d_]+) (?:de |des |der |del |d(?:'|’)|of )(?:the |la |le |l(?:'|’))?(?:caller|anrufer\w*|kund\w+|client\w+|llamante|appelant\w*)",
+    re.IGNORECASE,
+)
+_KINS = re.compile(
+    r"\b(?:my|our) [^\W\d_]+(?:'|’)s ([^\W\d_]+)|\b([^\W\d_]+) (?:de|of|von) (?:my|mi|mon|ma|mein\w{0,2}) [^\W\d_]+",
+    re.IGNORECASE,
+)
+_EMPHATIC = re.compile(r"\b(?:myself|ich|yo|moi)\b", re.IGNORECASE)
+_HIS = re.compile(r"\b(?:his|her|their|sein\w{0,2}|ihr\w{0,2}|su|son|sa) (?:\w+ )?$", re.IGNORECASE)
 _NEAREST = frozenset({"spouse", "partner", "child"})
 _RELATED_BY = re.compile(
     r"\b(?:married|divorced|engaged|widow\w*|famil\w+|parent\w*|children|verheiratet|geschieden|verlobt|familie|kinder|"
@@ -132,22 +201,10 @@ _NOT_NAMES = (
     )
     | NAMES
 )
-_ABOUT = frozenset(
-    """the caller callers customer that this with from have been will would about agent promised says said named called
-    anrufer anruferin anrufers kunde kundin dass eine einen einer sein seine ihre agent versprochen cliente quien llama agente
-    prometió appelant appelante client cliente agent promis a an and or but of to in on at for by as is are was were be has
-    had do does did not no it its these those he she his her him they their them there who which what when where how than then
-    so if can could shall may might must until since after before into over again also very really too still already only
-    just more most much many some any all both each one ones per up out off down der die das dem den des ein einem und oder aber
-    von zu zum zur im am auf bei mit nach aus für ist sind war waren hat haben hatte wird werden wurde nicht kein keine keinen
-    es sie er ihr ihren ihrem seinen seiner sich wenn wie wer um bis vom seit vor über noch schon auch nur sehr wieder immer
-    gerade jetzt möchte el la los las un una unos unas y o pero de del al en con por para sin que se su sus son era fue ha han
-    había lo le les como más muy ya también todo toda todos todas desde hasta entre cuando quiere tiene l les une et ou mais du
-    d à au aux dans sur avec par pour sans qu qui s sa ses leur leurs est sont était ont avait ne pas plus très déjà aussi
-    tout toute tous toutes depuis jusqu quand il elle veut wants needs like likes""".split()
-)
 _PAIRED = re.compile(r"\b(\d{1,2})\s*(?::|uhr|h|heures?|horas y|y|\.)\s*(\d{2})\b(?![.,]?\d)", re.IGNORECASE)
+_FULL_HOUR = re.compile(r"(?<=\d)[:.]00\b(?!\d)|(?<=\d h )00\b")
 _HALVES = re.compile(r"\b(?:half|quarter|halb\w*|viertel\w*|media|cuarto|demie?|quart)\b", re.IGNORECASE)
+_ONE = re.compile(r"\b(?:an?|ein\w{0,2}|una?|une?|l(?:'|’))\b", re.IGNORECASE)
 _TWO = re.compile(
     r"\b(?:both|twice|couple|double|pair|twins?|beide\w*|zweimal|zu zweit|doppel\w*|paar|zwillinge|amb[oa]s|doble|par|deux|les deux|double|paire|jume\w+)\b",
     re.IGNORECASE,
@@ -159,7 +216,6 @@ _AMBIGUOUS = {
     "es": frozenset("uno una un primero primer primera segundo media".split()),
     "fr": frozenset("un une neuf premier première seconde".split()),
 }
-_PARTICIPLE = re.compile(r"^(an|auf|aus|ab|ein|mit|zu|vor|nach|um|her|hin|weg)ge(?=\w{3})")
 # Words that a quote begins with where it has a subject of its own; what stands before it is another clause.
 _OWN_SUBJECT = re.compile(
     r"\W*(?:i|i'?m|i'?ve|i'?d|i'?ll|it|it'?s|he|he'?s|she|she'?s|we|we'?re|we'?ve|they|there'?s?|my|our|ich|er|sie|es|wir|das ist|mein\w*|unser\w*|"
@@ -175,9 +231,15 @@ _ASKED = re.compile(r"\b(?:ask|inquir|enquir|frag|erkundig|pregunt|demand|rensei
 _SUBJECT_NAME = re.compile(
     r"^\W*(?:(?:Mr|Mrs|Ms|Dr|Doctor|Herr|Frau|Señora?|Don|Doña|Madame|Monsieur)\.? )?([A-ZÀ-ÖØ-Þ][\w-]+)(?:['’]s)?\b"
 )
-_APPOSITION = re.compile(r"^\W*[A-ZÀ-ÖØ-Þ][\w-]+, ")
+_APPOSITION = re.compile(r"^\W*[A-ZÀ-ÖØ-Þ][\w-]+, [^,]{3,50},")
 _THING = re.compile(r"(?:['’]s|\bof|de[rs]?|del?|d['’])\s+(?:\w+['’]s )?([^\W\d_]+)")
 _CODE_LIKE = re.compile(r"[A-Z]{1,5}")
+
+
+# Cosines above which a fact says in other words what was said, with and without a word or a number of it.
+APART = 0.15  # and below which a single word does not make it about the same
+AKIN = 0.35
+CLOSE = 0.45
 
 
 def about_the_caller(content: str) -> bool:
@@ -209,6 +271,8 @@ class _Claim:
         asked = next((turn for turn in reversed(talk.turns[: fact.turn]) if turn.text), None)
         self._asked = asked.text if self._by_caller and asked is not None and asked.role == "agent" else ""
         self._around = f"{self._asked} \n {self._turn.text}" if self._asked else self._turn.text
+        told = [turn.text for turn in talk.turns[: fact.turn] if turn.role == "user" and turn.text]
+        self._lately = told[-1] if told and self._asked else ""
         self._clauses = self._about()
 
     def objections(self) -> Iterator[str | None]:
@@ -222,7 +286,7 @@ class _Claim:
         yield None if self._are_the_people() else "person not in evidence"
         yield None if self._are_the_days() else "date not in evidence"
         yield None if self._are_the_numbers() else "number not in evidence"
-        yield "corrected" if self._is_corrected() else None
+        yield "corrected" if self._is_corrected() or self._is_former() else None
         yield None if self._are_the_names() else "name not in evidence"
 
     # -- how it is said -------------------------------------------------------------
@@ -231,25 +295,49 @@ class _Claim:
         """The clauses of the quote that the fact has most words from, each with the subject that it goes on about."""
         quote = self._fact.quote.strip()
         lead = self._turn.text[self._start : self._at]
-        cut = max((match.end() for match in _MARK.finditer(lead)), default=0)
-        lead = "" if _OWN_SUBJECT.match(quote) else self._people.last_subject(lead[cut:])
+        lead = "" if _OWN_SUBJECT.match(quote) else self._lead(lead, quote)
         text = f"{lead}{quote}"
         about = gist(self._fact.content) | set(_NUMBER.findall(self._fact.content))
         ends = [(match.start(), match.end(), match[0].isalpha()) for match in _CLAUSE.finditer(text)]
+        ends += [
+            (match.start(), match.end(), False)
+            for match in _RELATIVE.finditer(text)
+            if mentions(text[match.end() :][:40], self._language)
+            and not genders(text[match.end() :][:40], self._language)
+        ]
+        ends.sort()
         clauses: list[str] = []
-        start, before = 0, ""
+        start, before, joined = 0, "", False
         for end, following, goes_on in (*ends, (len(text), len(text), False)):
             clause = text[start:end]
             if clause.strip():
-                if before and not own(clause, self._language) and not self._people.another(clause):
+                alone = not own(clause, self._language) and not self._people.another(clause)
+                if before and alone and (joined or _GOES_ON[self._language].match(clause)):
                     clause = f"{before} {clause}"
                 if end > len(lead):
                     clauses.append(clause)
-            before = (clause if clause.strip() else before) if goes_on else ""
+            before = clause if clause.strip() else before
+            joined = (goes_on and bool(clause.strip())) or (joined and not clause.strip())
             start = following
-        scores = [len((gist(clause) | set(_NUMBER.findall(clause))) & about) for clause in clauses]
+        named = kinds(self._fact.content, self._language)
+        scores = [
+            len((gist(clause) | set(_NUMBER.findall(clause))) & about)
+            + any(alike(kind, named) for kind in kinds(clause, self._language))
+            for clause in clauses
+        ]
         best = max(scores, default=0)
         return [clause for clause, score in zip(clauses, scores, strict=True) if score == best]
+
+    def _lead(self, lead: str, quote: str) -> str:
+        """The subject that a quote without one goes on about: of the clause that it ends, or of one before it."""
+        cuts = [0, *(match.end() for match in _MARK.finditer(lead))]
+        if not _GOES_ON[self._language].match(quote):
+            return self._people.last_subject(lead[cuts[-1] :])
+        for cut, end in zip(reversed(cuts), (len(lead), *reversed(cuts[1:])), strict=True):
+            clause = lead[cut:end]
+            if own(clause, self._language) or self._people.another(clause):
+                return self._people.last_subject(lead[cut:])
+        return self._people.last_subject(lead[cuts[-1] :])
 
     def _is_question(self) -> bool:
         """Whether the quote asks; what stands in a clause before the question does not."""
@@ -266,6 +354,10 @@ class _Claim:
 
     def _is_supposed(self) -> bool:
         """Whether the quote stands under an "if" or in somebody's mouth."""
+        if _KEEPS_CONDITION.search(self._fact.content):
+            return False
+        if _CONDITION.match(self._fact.quote) and len(_WORD.findall(self._fact.quote)) < 9:
+            return True
         before = self._turn.text[self._start : self._at]
         before = before[max((match.end() for match in _CONTRAST.finditer(before)), default=0) :]
         if doubtful(_SAYS_IT.sub(" ", _UNKNOWING.sub(" ", before))):
@@ -284,10 +376,20 @@ class _Claim:
         """Whether the caller denies what the fact asserts: a no where the fact has its words from, and none in the fact."""
         if _NEGATIVE.search(self._fact.content):
             return False
+        if self._is_refused():
+            return True
         return bool(self._clauses) and all(
             _NEGATES.search(_CONTRASTED.sub(" ", told)) is not None and not self._after_denial(told)
             for told in self._clauses
         )
+
+    def _is_refused(self) -> bool:
+        """Whether the fact has a word that the quote only names to say no to it: "pause it, not cancel it"."""
+        refused: set[str] = set()
+        rest: set[str] = set()
+        for part in _MARK.split(self._fact.quote):
+            (refused if _REFUSED.search(part.strip()) else rest).update(gist(part))
+        return bool((refused - rest) & gist(self._fact.content)) and bool(rest)
 
     def _after_denial(self, told: str) -> bool:
         """Whether the no is about what is refused ("no penicillin") and the fact about why ("she gets a rash")."""
@@ -306,6 +408,8 @@ class _Claim:
         """Whether the words are said by or of somebody else, and the fact is about the caller."""
         caller = _CALLER.match(self._fact.content)
         named = kinds(self._fact.content, self._language)
+        if self._is_made_their_own():
+            return True
         voice = self._people.speaker(self._fact.turn, self._at)
         if (
             voice.other
@@ -319,6 +423,14 @@ class _Claim:
         if caller is None or self._is_relation():
             return False
         if named:
+            wish = _WANTED.search(self._fact.content) is not None
+            if (
+                not caller["possess"]
+                and not wish
+                and self._clauses
+                and all(self._by_another(clause, named) for clause in self._clauses)
+            ):
+                return True
             spoken_of = [one.kind for clause in self._clauses for one in mentions(clause, self._language)[:1]]
             return (
                 not caller["possess"]
@@ -337,7 +449,7 @@ class _Claim:
                         bool(genders(" ".join(clause.split()[:2]), self._language))
                         for clause in self._clauses
                     )
-                    and not _near(_stem(thing[1].casefold()), gist(self._around))
+                    and not near(stem(thing[1].casefold()), gist(self._around))
                 )
             theirs = self._people.named(self._fact.quote) and not own(self._fact.quote, self._language)
             if _ANOTHERS.search(whose) or theirs:
@@ -345,7 +457,11 @@ class _Claim:
             return self._people.kin_of_thing(whose) and not own(whose, self._language)
         if any(own(clause, self._language) for clause in self._clauses):
             return False
-        if any(self._people.another(clause) for clause in self._clauses):
+        if self._is_introduced():
+            return False
+        if kinds(self._fact.quote, self._language) or any(
+            self._people.another(clause) for clause in self._clauses
+        ):
             wish = _WANTED.search(self._fact.content) is not None
             return not wish or any(self._people.begins(clause) for clause in self._clauses)
         question = self._asked.rstrip()
@@ -357,6 +473,41 @@ class _Claim:
             return False
         last = re.split(r"[.!?]\s+", question)[-1]
         return self._people.another(last) and not _QUESTION_TO_YOU.search(last)
+
+    def _is_made_their_own(self) -> bool:
+        """Whether the fact gives the caller what the quote gives to a relative: done by themselves, or of their own."""
+        content, quote = self._fact.content, self._fact.quote
+        if not kinds(quote, self._language):
+            return False
+        if (
+            _THEMSELVES.search(content)
+            and not (_THEMSELVES.search(quote) or _EMPHATIC.search(quote))
+            and not kinds(content, self._language)
+        ):
+            return True
+        things = {next(filter(None, match.groups())).casefold() for match in _CALLERS.finditer(content)}
+        theirs = {
+            next(filter(None, match.groups())).casefold() for match in _KINS.finditer(unaccented(quote))
+        }
+        return bool({unaccented(thing) for thing in things} & theirs)
+
+    def _is_introduced(self) -> bool:
+        """Whether the fact is the caller's name, and the quote says it on its own: "Ann Lee, Mr Lee's my father"."""
+        told = _CALLER.sub("", self._fact.content)
+        content = {*_folded(told)}
+        return _CALLED.search(told) is not None and any(
+            len(_folded(part)) >= 2 and content.issuperset(_folded(part))
+            for part in _MARK.split(self._fact.quote)
+        )
+
+    def _by_another(self, clause: str, named: set[str]) -> bool:
+        """Whether a clause says something of a "he" beside whom it names the kin of the fact: "he is scared of our dog"."""
+        begins = " ".join(clause.split()[:2])
+        return (
+            bool(genders(begins, self._language))
+            and not _INTRODUCING.search(clause)
+            and any(alike(one.kind, named) for one in mentions(clause, self._language))
+        )
 
     def _is_relation(self) -> bool:
         """Whether the fact says of the caller what a word for their family says: "my late husband", a widow."""
@@ -378,9 +529,10 @@ class _Claim:
         theirs = caller is None or bool(caller["possess"])
         first = self._by_caller and not voice.other
         if theirs and first and self._clauses and all(self._only_own(clause) for clause in self._clauses):
-            return named[0].start > 60 and all(alike(one.kind, quoted) for one in named)
+            return self._merges(named) and all(alike(one.kind, quoted) for one in named)
         missing = {mention.kind for mention in named if not alike(mention.kind, quoted | voice.kinds)}
         missing = {kind for kind in missing if not alike(kind, self._people.named(self._fact.quote))}
+        missing -= self._by_the_way(named)
         if not missing:
             return True
         wanted = genders(self._fact.quote, self._language)
@@ -396,6 +548,36 @@ class _Claim:
                 self._people.meant(self._fact.turn, self._at, gender_of(kind) & wanted or wanted, but=quoted),
             )
             for kind in missing
+        )
+
+    def _by_the_way(self, named: Sequence[Mention]) -> set[str]:
+        """Kin that the quote means without the word: a child's brother, a child of the caller's by a name not yet placed."""
+        content, quote = self._fact.content, self._fact.quote
+        told: set[str] = set()
+        for turn in self._talk.turns[: self._fact.turn + 1]:
+            told |= kinds(turn.text, self._language) if turn.role == "user" else set()
+        found: set[str] = set()
+        for one in mentions(quote, self._language):
+            if one.kind in ("brother", "sister") and _HIS.search(quote[: one.start]) and alike("child", told):
+                found |= {"son" if one.kind == "brother" else "daughter", "child"}
+        for mention in () if genders(quote, self._language) else named:
+            names = [name for name in beside(content, mention) if _said_name(name, quote)]
+            if names and alike(mention.kind, told) and not any(self._people.kin_of(name) for name in names):
+                found.add(mention.kind)
+        return found
+
+    def _merges(self, named: Sequence[Mention]) -> bool:
+        """Whether a fact of several clauses speaks of its kin only in one that the quote has as well."""
+        start = max(
+            (match.end() for match in _CLAUSE.finditer(self._fact.content, 0, named[0].start)), default=0
+        )
+        if not start:
+            return False
+        about = gist(self._fact.content[start:])
+        return any(
+            gist(part) & about and any(alike(one.kind, mentioned_kinds) for one in named)
+            for part in _CLAUSE.split(self._fact.quote)
+            if part and (mentioned_kinds := kinds(part, self._language))
         )
 
     def _owners(self, named: Sequence[Mention]) -> set[str]:
@@ -416,6 +598,15 @@ class _Claim:
         if begins is None or _CALLER.match(self._fact.content) or not self._by_caller:
             return True
         name = unaccented(begins[1])
+        subject = next(iter(mentions(self._fact.quote, self._language)), None)
+        if (
+            subject is not None
+            and subject.start < 12
+            and name not in unaccented(self._fact.quote)
+            and any(begins[1] in turn.text for turn in self._talk.turns)
+            and not alike(subject.kind, self._people.kin_of(name) | kinds(self._fact.content, self._language))
+        ):
+            return False
         told = _APPOSITION.match(self._fact.content) and kinds(self._fact.content, self._language)
         if not (told or self._people.is_name(name)) or name in unaccented(self._fact.quote):
             return True
@@ -440,26 +631,35 @@ class _Claim:
         """Whether the fact has its words from its evidence; numbers and days that were said count as words."""
         content = self._fact.content
         harm, told = _HARM.search(content), _HARM.search(self._fact.quote)
-        if harm is not None and told is not None and not _near(_stem(harm[1].casefold()), gist_all(told[1])):
+        if harm is not None and told is not None and not near(stem(harm[1].casefold()), gist_all(told[1])):
             return False
         if harm is not None and not (
-            harm[1].casefold() in _folded(self._around)
-            or _near(_stem(harm[1].casefold()), gist(self._around))
+            harm[1].casefold() in _folded(self._around) or near(stem(harm[1].casefold()), gist(self._around))
         ):
             return False
         about = gist(content)
-        shared = sum(_near(word, gist(self._around)) for word in about)
-        figures = [re.sub(r"\D", "", number) for number in _NUMBER.findall(content)]
+        figures = {re.sub(r"\D", "", number) for number in _NUMBER.findall(content)}
         exact = any(len(figure) >= 3 and within(figure, self._around) for figure in figures)
-        if not about or exact or self._fact.event_date is not None:
-            return bool(shared or exact or not about or self._fact.event_date)
-        if not shared:
-            if self._fact.category is Category.EMOTIONAL:
-                return len(about) <= (2 if own(self._fact.quote, self._language) else 1)
-            return self._is_relation() or bool(
-                kinds(content, self._language) & kinds(self._fact.quote, self._language)
-            )
-        return shared * 4 >= len(about)
+        if not about or exact or self._is_relation():
+            return True
+        words = sum(near(word, gist(self._around)) for word in about)
+        words += any(len(word) > 8 and word in _folded(self._around) for word in _folded(content))
+        others = sum(within(figure, self._around) for figure in figures)
+        others += bool(kinds(content, self._language) & kinds(self._fact.quote, self._language))
+        others += any(_said_name(name, self._around) for name in _names(content, self._language))
+        others += self._fact.event_date is not None or bool(weekdays_of(content))
+        if (words + others) * 4 >= len(about) and (words or others > 1 or len(about) <= 3):
+            return self._language != "en" or words + others > 1 or self._means_alike() >= APART
+        if self._fact.category is Category.EMOTIONAL and not words:
+            return len(about) <= (2 if own(self._fact.quote, self._language) else 1)
+        if sum(near(word, gist(self._lately)) for word in about) > 1:
+            return True  # in other words than the question before the last, that its turn still is about
+        return self._language == "en" and self._means_alike() >= (AKIN if words or others else CLOSE)
+
+    def _means_alike(self) -> float:
+        """How near in meaning the fact is to its evidence, as far as the token table can tell."""
+        content = _CALLER.sub("", self._fact.content)
+        return max(likeness(content, self._fact.quote), likeness(content, self._around))
 
     def _are_the_days(self) -> bool:
         content, called = self._fact.content, self._talk.called_at
@@ -471,6 +671,12 @@ class _Claim:
             return True
         meanings = self._meanings()
         if not all(any(meaning.weekday(day) for meaning in meanings) for day in weekdays):
+            return False
+        told = standing(self._fact.quote)
+        days = {self._fact.event_date} if self._fact.event_date is not None else set()
+        days |= {day for said in named if said.day and said.month for day in meanings[0].dates(said)}
+        named_there = bool(told and days) and self._by_caller and not BESIDE.search(self._fact.quote)
+        if named_there and not any(said.fits(day) for said in told for day in days):
             return False
         event = self._fact.event_date
         if event is not None and not any(meaning.day(event) for meaning in meanings):
@@ -505,7 +711,11 @@ class _Claim:
 
     def _tense(self) -> int:
         """-1 where the fact lies behind, 1 where it lies ahead, as the quote says or else the fact."""
-        return tense(" ".join(self._clauses)) or tense(self._fact.content) or 1
+        told = " ".join(self._clauses)
+        if not tense(told) and past(told):
+            return 0
+        so_far = tense(told) or (0 if promised(self._fact.content) else tense(self._fact.content))
+        return so_far or 1
 
     @staticmethod
     def _means(meaning: Meaning, said: Said) -> bool:
@@ -524,9 +734,9 @@ class _Claim:
             event = self._fact.event_date
             days |= {str(event.day), str(event.month), str(event.year)}
         called = self._talk.called_at
-        for number in _NUMBER.findall(content):
+        for number in _NUMBER.findall(_FULL_HOUR.sub(" ", content)):
             digits = re.sub(r"\D", "", number)
-            if digits.lstrip("0") in days or self._counts(digits):
+            if digits.lstrip("0") in days or self._counts(digits) or self._is_evening(number, digits):
                 continue
             if (
                 called is None
@@ -535,13 +745,24 @@ class _Claim:
                 or not self._yearly(digits)
             ):
                 return False
-        for first, second in _PAIRED.findall(content):
+        if self._is_misplaced():
+            return False
+        for first, second in _PAIRED.findall(_FULL_HOUR.sub(" ", content)):
             if {first, second} <= days or (_HALVES.search(self._around) and second in ("15", "30", "45")):
                 continue
             if not self._in_order(first, second):
                 return False
         return all(
             self._counts(str(value)) for value in _in_words(content, self._language) if str(value) not in days
+        )
+
+    def _is_misplaced(self) -> bool:
+        """Whether a number of the fact stands before a word that another number was said before: "6 Quarry Hill"."""
+        told = _counted_things(self._around)
+        return self._language != "de" and any(
+            bool(told.get(thing)) and not any(number in value or value in number for value in told[thing])
+            for thing, numbers in _counted_things(self._fact.content).items()
+            for number in numbers
         )
 
     def _yearly(self, year: str) -> bool:
@@ -558,11 +779,27 @@ class _Claim:
             or bool(written(self._around))
         )
 
+    def _is_evening(self, number: str, digits: str) -> bool:
+        """Whether an hour is written as it is counted from midnight: "20:00" for "eight"."""
+        hour = int(digits) if len(digits) == 2 else 0
+        return (
+            13 <= hour <= 23
+            and re.search(rf"\b{number}(?:[:.]\d\d| ?h\b| uhr\b)", self._fact.content, re.IGNORECASE)
+            is not None
+            and self._counts(str(hour - 12))
+        )
+
     def _counts(self, digits: str) -> bool:
         """Whether a number was said by the caller, or by the agent where the caller agreed."""
         said = self._turn.text
-        if within(digits, said) or (digits == "2" and _TWO.search(said)):
+        if (
+            within(digits, said)
+            or (digits == "2" and _TWO.search(said))
+            or (digits == "1" and _ONE.search(said))
+        ):
             return True
+        if digits.isdecimal() and 2 <= int(digits) <= 7 and len(_weekdays_in(said)) == int(digits):
+            return True  # "on Mondays and Fridays", so twice a week
         if len(digits) >= 3 and digits in _spelled_out(said):
             return True
         if len(digits) >= 4 and _mended(said, digits):
@@ -576,7 +813,7 @@ class _Claim:
 
     def _in_order(self, first: str, second: str) -> bool:
         for text in (self._turn.text, self._around):
-            tokens = _WORD.findall(text.casefold())
+            tokens = _WORD.findall(plain(text.casefold()))
             said = [str(value) for value, _, _ in counted(tokens)]
             if any(
                 one == first.lstrip("0") and other == (second.lstrip("0") or "0")
@@ -593,7 +830,7 @@ class _Claim:
         if not numbers:
             return False
         said = self._turn.text
-        cut = max((match.start() for match in _CORRECTS.finditer(said)), default=None)
+        cut = max((match.start() for match in CORRECTS.finditer(said)), default=None)
         if any(_mended(said, number) for number in numbers):
             return False
         if cut is not None and any(len(run) >= 2 for run in numerals(said[cut:])[1]):
@@ -601,6 +838,22 @@ class _Claim:
             if any(len(number) > 1 and within(number, old) and not within(number, new) for number in numbers):
                 return True
         return any(len(number) > 2 and self._people.took_back(self._fact.turn, number) for number in numbers)
+
+    def _is_former(self) -> bool:
+        """Whether a number of the fact is only said of what was so before, and the fact says that it is so now."""
+        content = self._fact.content
+        if not _NOW.search(content) or _FORMER.search(content):
+            return False
+        parts = [part for part in _BUT_NOW.split(self._sentence) if part.strip()]
+        if len(parts) < 2:
+            return False
+        for number in _NUMBER.findall(content):
+            digits = re.sub(r"\D", "", number)
+            told = [part for part in parts if within(digits, part)]
+            others = [part for part in parts if part not in told and numerals(part)[1]]
+            if told and others and all(_FORMER.search(part) for part in told):
+                return True
+        return False
 
     # -- names ------------------------------------------------------------------------
 
@@ -669,45 +922,33 @@ def _is_event(said: Said, fact: Fact) -> bool:
     return fact.event_date is not None and said.fits(fact.event_date)
 
 
-@lru_cache(maxsize=4096)
-def gist(text: str) -> frozenset[str]:
-    """The beginnings of the words that carry a text's meaning, so that forms of a word are the same."""
-    return frozenset(
-        _stem(word)
-        for word in _folded(text)
-        if len(word) > 2 and word not in _ABOUT and word not in NAMES and not word.isdigit()
-    )
-
-
-def gist_all(word: str) -> frozenset[str]:
-    """The stem of one word, whatever it is."""
-    return frozenset({_stem(word.casefold())})
-
-
-def _stem(word: str) -> str:
-    word = unaccented(_PARTICIPLE.sub(r"\1", word))
-    return word[:4] if len(word) > 5 else word[:3]
-
-
 def _mended(said: str, digits: str) -> bool:
     """Whether a number is one whose end was corrected: "zero four one six, no, four one nine"."""
-    for match in _CORRECTS.finditer(said):
+    for match in CORRECTS.finditer(said):
         old, new = numerals(said[: match.start()])[1], numerals(said[match.end() :])[1]
         if old and new and len(new[0]) >= 2 and old[-1][: -len(new[0])] + new[0] == digits:
             return True
     return False
 
 
-def _near(word: str, said: frozenset[str]) -> bool:
-    """Whether a word was said in some form: begun alike, or but for its first letter ("come", "become")."""
-    return any(
-        word.startswith(other) or other.startswith(word) or (len(word) > 3 and word[1:4] == other[1:4])
-        for other in said
-    )
-
-
 def _folded(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
+
+
+def _weekdays_in(text: str) -> set[int]:
+    return {said.weekday for said in expressions(text) if said.weekday is not None} | plural(text)
+
+
+@lru_cache(maxsize=1024)
+def _counted_things(text: str) -> dict[str, set[str]]:
+    """The numbers of a text by the name that follows them, such as a street's."""
+    tokens = re.findall(r"[^\W\d_]+|\d+|[^\w\s]", text)
+    found: dict[str, set[str]] = {}
+    for value, _, end in counted([token.casefold() for token in tokens]):
+        word = tokens[end] if end < len(tokens) else ""
+        if len(word) > 3 and word.istitle() and word.casefold() not in NAMES:
+            found.setdefault(word.casefold(), set()).add(str(value))
+    return found
 
 
 def _in_words(content: str, language: str) -> Iterator[int]:

@@ -24,11 +24,11 @@ _SUBJECT = (
     r"what|when|where|how|why|who|never|don't|will|won't|have|the|no|not|actually|now|if)"
 )
 _BOUNDARY = re.compile(
-    rf",?\s+(?:and|but|so|because|cause|cos|although|though|except|then|plus|yet)\s+(?={_SUBJECT}\b)"
-    rf"|,\s+(?=(?:and\s+|but\s+|so\s+)?{_SUBJECT}\b(?!,))|\s*;\s+|\s+[-–—]+\s+|—"
-    r"|\s+(?=(?:it|they)\s+(?:still|hasn't|has|never|didn't|haven't|have|arrived|came|keeps)\b)"
+    rf",?(?<!\s)\s+(?:and|but|so|because|cause|cos|although|though|except|then|plus|yet)\s+(?={_SUBJECT}\b)"
+    rf"|,\s+(?=(?:and\s+|but\s+|so\s+)?{_SUBJECT}\b(?!,))|(?<!\s)\s*;\s+|(?<!\s)\s+[-–—]+\s+|—"
+    r"|(?<!\s)\s+(?=(?:it|they)\s+(?:still|hasn't|has|never|didn't|haven't|have|arrived|came|keeps)\b)"
     r"|(?<=\w)\s+(?=(?:i live in|my name is|my name's|my (?:order|account|customer|phone) number|my e-?mail|i'm calling)\b)"
-    r"|\s+(?=(?:can|could|would|do|will) you\b)",
+    r"|(?<!\s)\s+(?=(?:can|could|would|do|will) you\b)",
     re.IGNORECASE,
 )
 _QUESTION = re.compile(

@@ -10,7 +10,7 @@ from functools import lru_cache
 from attrs import evolve, frozen
 
 from elaaoms.extract.dates import resolve
-from elaaoms.extract.numerals import counted, ordinal, plain, within
+from elaaoms.extract.numerals import NUMBER_WORDS, counted, ordinal, plain, within
 
 _MONTHS = (
     "january jan januar jänner enero janvier|february feb februar febrero février|march mar märz marzo mars|"
@@ -46,6 +46,7 @@ _UNITS = frozenset(
 _OF = frozenset(
     "of de . , im en y and und et to al bis au st nd rd th º ª er on to the zum den hasta jusqu - /".split()
 )
+_SO = frozenset("so also donc sea meaning heißt".split())
 _NOT = frozenset("not no nicht pas kein keine isn".split())
 _COMING = frozenset("kommenden coming viene próximo prochain prochaine".split())
 _NEXT = frozenset("next nächsten nächste nächster".split())
@@ -88,14 +89,18 @@ _PERIOD = re.compile(
     r"|\b(?:\w+ )?(?:year|jahr|año|année|an|ans)s?(?:e|en)?\b",
     re.IGNORECASE,
 )
-_CORRECTS = re.compile(
-    r"\b(?:no|sorry|wait|hang on|i mean(?:t)?|rather|correction|nein|nee|entschuldigung|quatsch|moment|ich meine|perdón|perdona|mejor dicho|"
-    r"digo|quiero decir|non|pardon|enfin|plutôt|je veux dire)\b",
+# What takes back the words before it. A "no" does so on its own or before what is put in their place; before any
+# other word it denies what follows: "Friday's no good", "el jueves no puedo".
+CORRECTS = re.compile(
+    r"\b(?:nah|sorry|wait|hang on|i mean(?:t)?|rather|correction|nein|nee|entschuldigung|quatsch|moment|ich meine|perdón|perdona|mejor dicho|"
+    r"digo|quiero decir|non|pardon|enfin|plutôt|je veux dire|"
+    r"no(?=\s*(?:[,.;:!…–—-]|$)|\s+(?:it|that|make|the|el|sorry|wait|perdón|espera|um|uh|eh|\d|"
+    rf"(?:{'|'.join(sorted(NUMBER_WORDS | NAMES, key=len, reverse=True))})\b)))",
     re.IGNORECASE,
 )
 _PAST = re.compile(
     r"\b(?:was|were|did|didn'?t|had|went|came|arrived|ordered|bought|paid|called|rang|since|received|happened|started|stopped|broke|"
-    r"sent|ago|fell|saw|took|stolen|lost|moved|got|ate|leaks?|wurden?|war|waren|hatten?|kam|ging|habe|hab|seit|ist \w+ ge\w+(?:en|t)|"
+    r"sent|ago|fell|saw|took|stolen|lost|moved|(?<!ve )(?<!has )got|ate|leaks?|wurden?|war|waren|hatten?|kam|ging|habe|hab|seit|ist \w+ ge\w+(?:en|t)|"
     r"\w{0,4}ge\w{3,}(?:en|t)|ha|han|he|hemos|desde|fue|fui|\w{2,}(?:ó|aron|ieron)|ai|avons|ont|étais?|était|depuis|(?:suis|est|sommes|êtes|sont) \w+(?:é|i|u)e?s?)\b",
     re.IGNORECASE,
 )
@@ -110,6 +115,18 @@ _BESIDE = (
     (1, re.compile(r"\b(?:the (?:day|morning) after|le lendemain|am (?:tag|morgen) (?:danach|darauf)|al día siguiente|el día después)\b", re.IGNORECASE)),
     (0, re.compile(r"\b(?:(?:the |that )?same day|that day|am (?:selben|gleichen) tag|(?:el|ese) mismo día|ese día|le même jour|ce jour-là)\b", re.IGNORECASE)),
 )  # fmt: skip
+
+
+# A day of the week belongs to the week of a date that was spoken of not more than so many turns ago, or at any time
+# in the call if the date is so many days away: a wedding next summer.
+RECENT = 6
+FAR = 60
+
+# Words that count from another day than the one they stand beside.
+BESIDE = re.compile(
+    r"\b(?:before|after|later|davor|danach|später|vorher|nachher|antes|después|siguiente|avant|après|lendemain|veille|plus tard|ago|vor|hace|il y a)\b",
+    re.IGNORECASE,
+)
 
 
 @frozen
@@ -149,7 +166,7 @@ def expressions(text: str) -> tuple[Said, ...]:
                 and said.weekday is None
                 and last is not None
                 and last.day is last.month is None
-                and at - last.at <= 4
+                and (at - last.at <= 4 or (at - last.at <= 6 and not _SO.isdisjoint(tokens[last.at : at])))
             ):
                 said = evolve(said, weekday=found.pop().weekday)
             found.append(said)
@@ -311,6 +328,11 @@ def tense(text: str) -> int:
     return int(_FUTURE.search(text) is not None) - int(_PAST.search(text) is not None)
 
 
+def past(text: str) -> bool:
+    """Whether a text speaks of the past, whatever else it does."""
+    return _PAST.search(text) is not None
+
+
 # -- what words can mean -------------------------------------------------------------------
 
 
@@ -334,7 +356,10 @@ class Meaning:
         self._before = tuple(before)
         self._tense = tense
         self._within = within
-        self._said = _standing(said)
+        self._said = standing(said)
+        cut = max((match.end() for match in CORRECTS.finditer(said)), default=0)
+        if any(words.search(said, cut) for _, _, words in _AWAY):
+            self._text = said[cut:]  # "yesterday, no, the day before"
         self._resolved = {found.date for found in resolve(said, called)} if called else set()
 
     @property
@@ -362,13 +387,24 @@ class Meaning:
         if any(self._calendar(said, day) for said in self._said):
             return True
         full = [said for said in self._said if said.day is not None and said.month is not None]
+        if full and any(
+            said.day is None and said.weekday == day.weekday() and self._near_a_date(full, day)
+            for said in self._said
+        ):
+            return True
         if self._today is None or full:
             return False
         away = (day - self._today).days
         for low, high, words in _AWAY:
-            if low <= away <= high and words.search(self._text) and (low == high or self._weekday_fits(day)):
+            match = words.search(self._text) if low <= away <= high else None
+            if match is None or (low != high and not self._weekday_fits(day)):
+                continue
+            explained = [said.weekday for said in expressions(self._text[match.end() :][:18])]
+            if not explained or explained[0] in (
+                None,
+                day.weekday(),
+            ):  # "the day before yesterday, so Saturday"
                 return True
-
         if any((day.month, day.day) in feast and words.search(self._text) for feast, words in _FEASTS):
             return abs(away) < 400
         if self._counted(away) or self._beside(day):
@@ -384,7 +420,7 @@ class Meaning:
 
     def weekday(self, weekday: int) -> bool:
         """Whether a day of the week was named, or belongs to a day that may be meant."""
-        if any(said.weekday == weekday for said in self._said) or weekday in _plural(self._text):
+        if any(said.weekday == weekday for said in self._said) or weekday in plural(self._text):
             return True
         today = self._today
         return today is not None and any(
@@ -427,11 +463,16 @@ class Meaning:
         away = (day - self._today).days
         if said.month is not None:
             return -366 <= away <= 550 or within(str(day.year), self._text)
-        if any(one.month is not None and one.month != day.month for one in self._said):
-            return False
+        months = {one.month for one in self._said if one.month is not None}
+        if months:
+            return day.month in months
         return abs(away) <= 31 or any(
             (day.year, day.month) == (known.year, known.month) for known in self._known()
         )
+
+    def _near_a_date(self, full: Sequence[Said], day: date) -> bool:
+        """Whether a day follows within the week a date of the same words: "from Saturday the 14th to Sunday"."""
+        return any(0 < (day - known).days <= 6 for said in full for known in _dates(said, self._today))
 
     def _weekday_fits(self, day: date) -> bool:
         named = {said.weekday for said in self._said if said.weekday is not None}
@@ -447,12 +488,20 @@ class Meaning:
             return away == ahead or (ahead <= 2 and away == ahead + 7)
         if said.turn == "next":  # the coming one for some; for others the one of the week after this
             return away == ahead or (away == ahead + 7 and ahead + today.weekday() < 7)
-        if said.turn == "last":
-            return -13 <= away <= -1
+        if (
+            said.turn == "last"
+        ):  # on a Friday "last Tuesday" is of this week for some; on a Tuesday "last Thursday" is one day
+            latest = ahead - 7
+            return away == latest or (away == latest - 7 and latest + today.weekday() >= 0)
         low, high = (-7 if self._tense <= 0 else 0), (7 if self._tense >= 0 else 0)
         if low <= away <= high:
             return True
-        return any(abs((day - known).days) <= 6 for known in self._known() if abs((known - today).days) > 14)
+        return any(
+            abs((day - known).days) <= 6
+            for turns, apart in ((RECENT, 14), (None, FAR))
+            for known in self._known(turns=turns)
+            if abs((known - today).days) > apart
+        )
 
     def _counted(self, away: int) -> bool:
         for match in _SPAN.finditer(self._text):
@@ -476,13 +525,13 @@ class Meaning:
             for step, words in _BESIDE
         )
 
-    def _known(self, *, last: bool = False) -> list[date]:
-        """The days that the call has named before; with `last` only those of the turn that named one last."""
+    def _known(self, *, last: bool = False, turns: int | None = None) -> list[date]:
+        """The days that the call has named before, in so many turns; with `last` only those of the turn that named one last."""
         if self._today is None:
             return []
         known: list[date] = []
-        for text in (self._text, *self._before):
-            for said in _standing(text):
+        for text in (self._text, *self._before[:turns]):
+            for said in standing(text):
                 if said.day is not None and said.month is not None:
                     known += _dates(said, self._today)
                 elif said.weekday is not None and said.day is None:
@@ -492,7 +541,7 @@ class Meaning:
         return known
 
 
-def _plural(text: str) -> set[int]:
+def plural(text: str) -> set[int]:
     """The days of the week that come every week: "on Mondays"."""
     return {
         _DAY[word[:-1]]
@@ -514,10 +563,10 @@ def _count(words: str) -> int | None:
 
 
 @lru_cache(maxsize=2048)
-def _standing(text: str) -> tuple[Said, ...]:
+def standing(text: str) -> tuple[Said, ...]:
     """What a text names, without what the same breath takes back: "the third, no, the fifth"."""
     named = list(expressions(text))
-    cut = max((match.start() for match in _CORRECTS.finditer(text)), default=None)
+    cut = max((match.start() for match in CORRECTS.finditer(text)), default=None)
     if cut is None or len(named) < 2:
         return tuple(named)
     place = len(_TOKEN.findall(plain(text[:cut].casefold())))

@@ -17,6 +17,8 @@ from elaaoms.webhooks import Conversation
 
 SIMILAR = 0.88  # of a quote's letters must agree where speech recognition or a model respelled a word
 
+TAG = 5  # words at most has a question that asks whether what stands before it is right
+
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 
 # A statement of the agent's that a yes can confirm: one of days, times or numbers.
@@ -84,10 +86,17 @@ def _misquotes(conversation: Conversation, fact: Fact) -> str | None:
         return "our own words"
     answer = _answer(conversation, fact.turn)
     _, sentence = _sentence(turn.text, fact.quote)
-    if accepts(answer) and promised(fact.content) and commits(sentence):
+    if (
+        accepts(answer)
+        and commits(sentence)
+        and (promised(fact.content) or (not about_the_caller(fact.content) and commits(fact.quote)))
+    ):
         return None
     if sentence.rstrip().endswith("?") and welcomes(answer):
         return None
+    following = turn.text[turn.text.find(sentence) + len(sentence) :].strip()
+    if following.endswith("?") and len(_WORD.findall(following)) <= TAG and welcomes(answer):
+        return None  # "Wednesday at eight. Is that all right?"
     last = turn.text.rstrip().endswith(sentence.rstrip())
     mine = about_the_caller(fact.content) and not promised(fact.content) and not _TO_YOU.search(sentence)
     if (

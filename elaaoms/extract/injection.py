@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from attrs import evolve
 
@@ -229,6 +230,7 @@ _LETTERS = re.compile(
 _SPELLED_ORDER = re.compile(r"ignor|forget|vergiss|olvida|oublie|delete|system|obey", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1024)
 def to_the_model(text: str) -> bool:
     """Whether a text gives orders to a language model or carries its markup."""
     aimed = any(

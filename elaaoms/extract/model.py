@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -165,8 +166,9 @@ class Model:
                     dropped.append(fact)
                 else:
                     facts.append(fact)
-        checked = verify_proposals(conversation, [as_claimed(fact) for fact in _merged(facts)])
-        return Extraction(facts=contained(conversation, checked.facts), dropped=(*dropped, *checked.dropped))
+        # A turn may be as long as a body; what reads it must not keep callers on the telephone waiting.
+        checked = await asyncio.to_thread(_checked, conversation, facts)
+        return Extraction(facts=checked.facts, dropped=(*dropped, *checked.dropped))
 
     async def _proposals(
         self, conversation: Conversation, first: int, last: int, known: Sequence[Memory]
@@ -325,6 +327,12 @@ def _date(text: str | None) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError:
         return None
+
+
+def _checked(conversation: Conversation, facts: Sequence[Fact]) -> Extraction:
+    """What the call bears out of the proposals."""
+    checked = verify_proposals(conversation, [as_claimed(fact) for fact in _merged(facts)])
+    return Extraction(facts=contained(conversation, checked.facts), dropped=checked.dropped)
 
 
 def _merged(facts: Sequence[Fact]) -> list[Fact]:

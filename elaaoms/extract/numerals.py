@@ -26,6 +26,15 @@ _SCALES = {
     "hundred": 100, "hundert": 100, "cien": 100, "ciento": 100, "cent": 100, "cents": 100,
     "thousand": 1000, "tausend": 1000, "mil": 1000, "mille": 1000,
 }  # fmt: skip
+_HUNDREDFOLD = {
+    f"{word}{ending}": value
+    for ending in ("os", "as")
+    for word, value in zip(
+        "doscient trescient cuatrocient quinient seiscient setecient novecient ochocient".split(),
+        (200, 300, 400, 500, 600, 700, 900, 800),
+        strict=True,
+    )
+}
 _REPEATS = {"double": 2, "doppel": 2, "doppelt": 2, "doble": 2, "triple": 3, "dreifach": 3}
 _SPANISH = {"veinti": 20, "treintai": 30}
 _UNACCENTED = str.maketrans("áéíóú", "aeiou")
@@ -42,6 +51,7 @@ _MINUTES = {
 _WORDS = {word: number for number, words in enumerate(_UNITS.split("|")) for word in words.split()} | {
     word: number * 10 for number, words in enumerate(_TENS.split("|"), 2) for word in words.split()
 }
+NUMBER_WORDS = frozenset((*_WORDS, *_HUNDREDFOLD))
 _TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)*|[^\w\s]", re.UNICODE)
 _GERMAN = re.compile(
     r"(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)und(\w+?zig|dreißig|dreissig)(?:ste[nrs]?)?"
@@ -52,13 +62,18 @@ _TEN_AND = re.compile(r"\bdix[- ](sept|huit|neuf)\b")
 _BEYOND_TEN = {"sept": "seventeen", "huit": "eighteen", "neuf": "nineteen"}
 _LINKS = frozenset({"-", "–", ",", ".", "uh", "um", "äh", "eh", "euh", "dash", "strich"})
 _HYPHEN = frozenset({"-"})
+_POINTS = frozenset({"point", "komma", "coma", "virgule"})
+# A number and a half, in one word or several: what stands for its ",5".
+_AND_HALF = re.compile(r"\b(\w+)(?:einhalb\b| (?:\w+ )?(?:and a half|y medi[oa]|et demie?)\b)")
+_NOON = re.compile(r"\b(?:noon|midday|mittags?|mediodía|midi)\b")
+_ONE_AND_HALF = re.compile(r"\b(?:anderthalb\w*|one and a half)\b")
 _AND = frozenset({"and", "und", "y", "et"})
 
 
 @lru_cache(maxsize=4096)
 def _value(word: str) -> int | None:
-    """The number that one word says, 0 to 99."""
-    known = _WORDS.get(word, ORDINALS.get(word))
+    """The number that one word says, 0 to 99 or a Spanish hundred."""
+    known = _WORDS.get(word, ORDINALS.get(word, _HUNDREDFOLD.get(word)))
     if known is not None:
         return known
     if match := _GERMAN.fullmatch(word):
@@ -67,7 +82,7 @@ def _value(word: str) -> int | None:
         unit = word.removeprefix(prefix).translate(_UNACCENTED)
         if word.startswith(prefix) and unit in _WORDS:
             return tens + _WORDS[unit]
-    for suffix in ("sten", "ste", "ten", "te", "th", "ième"):
+    for suffix in ("sten", "ste", "ten", "te", "en", "th", "ième"):
         if word.endswith(suffix) and (known := _WORDS.get(word.removesuffix(suffix))) is not None:
             return known
     return None
@@ -82,7 +97,8 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     run = ""
     last: int | None = None  # a number that the next word may still add to: "forty" before "two"
     repeat = 1
-    for token in _TOKEN.findall(folded):
+    tokens = _TOKEN.findall(folded)
+    for place, token in enumerate(tokens):
         value = _value(token)
         if token[0].isdigit():
             digits = re.sub(r"\D", "", token)
@@ -90,7 +106,10 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
             run, last, repeat = run + digits * repeat, int(digits) if len(digits) < 4 else None, 1
         elif value is not None:
             if last is not None and _adds(last, value):
-                singles.add(str(value))
+                if tokens[place - 1] == ",":
+                    singles.add(str(value))
+                else:  # the "twenty" of "twenty-five" is no number of its own
+                    singles.discard(str(last))
                 run = run.removesuffix(str(last))
                 value += last
             digits = str(value) * repeat
@@ -98,13 +117,15 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
             run, last, repeat = run + digits, value, 1
         elif token in _SCALES:
             last = last or 1
-            counted = last % 1000 if last > 1000 else last
-            value = last - counted + counted * _SCALES[token]
+            counted = last % 1000 if last >= 1000 else last
+            value = last - counted + (counted or 1) * _SCALES[token]
             run = run.removesuffix(str(last))
             singles.add(str(value))
             run, last = run + str(value), value
         elif token in _REPEATS:
             repeat = _REPEATS[token]
+        elif token in _POINTS and run:
+            last = None
         elif token in _LINKS or (token in _AND and last is not None and last >= 20 and last % 10 == 0):
             continue
         else:
@@ -115,6 +136,13 @@ def said(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
             run, last, repeat = "", None, 1
     if run:
         runs.append(run)
+    for match in _AND_HALF.finditer(folded):
+        whole = _value(match[1])
+        singles |= set() if whole is None else {f"{whole}5"}
+    if _NOON.search(folded):
+        singles.add("12")
+    if _ONE_AND_HALF.search(folded):
+        singles.add("15")
     return frozenset(number.lstrip("0") or "0" for number in singles), tuple(runs)
 
 
@@ -140,8 +168,8 @@ def counted(tokens: Sequence[str]) -> Iterator[tuple[int, int, int]]:
             if value is not None and not (total is not None and not _adds(total, value)):
                 total = (total or 0) + value
             elif token in _SCALES:
-                rest = (total or 1) % 1000 if (total or 0) > 1000 else total or 1
-                total = (total or 1) - rest + rest * _SCALES[token]
+                rest = (total or 1) % 1000 if (total or 0) >= 1000 else total or 1
+                total = (total or 1) - rest + (rest or 1) * _SCALES[token]
             elif total is None or not (
                 (token in _HYPHEN or (token in _AND and total >= 20 and total % 10 == 0))
                 and at + 1 < len(tokens)

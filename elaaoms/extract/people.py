@@ -11,13 +11,14 @@ from attrs import evolve, frozen
 
 from elaaoms.extract.numerals import within
 from elaaoms.extract.words import COMMON, FIRST_NAMES
+from elaaoms.language import LITTLE_WORDS
 from elaaoms.webhooks import Conversation
 
 # Kinds of people by language: the masculine and the feminine words, then those that say neither.
 _LEXICON = {
     "en": """
         mother//mother stepmother stepmum stepmom mum mom mummy mommy mam|father/father stepfather stepdad dad daddy/|parent///parent|son/son/|daughter//daughter|
-        child///child children kid baby toddler|wife//wife|husband/husband/|partner///partner spouse fiance fiancee|
+        child///child children kid baby toddler infant newborn|wife//wife|husband/husband/|partner///partner spouse fiance fiancee|
         boyfriend/boyfriend/|girlfriend//girlfriend|sister//sister|brother/brother/|sibling///sibling twin|
         grandmother//grandmother grandma granny gran nan nana|grandfather/grandfather grandpa granddad grandad/|
         grandson/grandson/|granddaughter//granddaughter|grandchild///grandchild grandchildren grandkid|aunt//aunt auntie|uncle/uncle/|
@@ -26,7 +27,7 @@ _LEXICON = {
         tenant///tenant|carer///carer caregiver|assistant///assistant|dog///dog puppy|cat///cat kitten|horse///horse|rabbit///rabbit""",
     "de": """
         mother//mutter stiefmutter mama mutti|father/vater stiefvater papa vati/|parent///eltern elternteil|son/sohn stiefsohn söhne söhnchen/|daughter//tochter stieftochter töchter|
-        child///kind kinder kleinkind baby|wife//ehefrau|husband/ehemann/|partner/partner lebensgefährte verlobter/partnerin lebensgefährtin verlobte|
+        child///kind kinder kleinkind baby säugling|wife//ehefrau|husband/ehemann/|partner/partner lebensgefährte verlobter/partnerin lebensgefährtin verlobte|
         boyfriend/freund/|girlfriend//freundin|sister//schwester|brother/bruder brüder/|sibling///geschwister zwilling|
         grandmother//großmutter grossmutter oma omi|grandfather/großvater grossvater opa opi/|grandson/enkel enkelsohn/|
         granddaughter//enkelin enkeltochter|grandchild///enkelkind enkelkinder|aunt//tante|uncle/onkel/|niece//nichte|nephew/neffe/|
@@ -34,7 +35,7 @@ _LEXICON = {
         flatmate/mitbewohner/mitbewohnerin|landlord/vermieter/vermieterin|tenant/mieter untermieter/mieterin untermieterin|
         carer/pfleger/pflegerin|assistant/assistent/assistentin|dog/hund/hündin|cat/kater/katze|horse///pferd|rabbit///kaninchen""",
     "es": """
-        mother//madre mamá|father/padre papá/|parent///padres|son/hijo niño/|daughter//hija niña|child///hijos niños bebé|wife//esposa|
+        mother//madre mamá|father/padre papá/|parent///padres|son/hijo niño/|daughter//hija niña|child///hijos niños|wife//esposa|
         husband/marido esposo/|partner/prometido/prometida/pareja|boyfriend/novio/|girlfriend//novia|sister//hermana|brother/hermano/|
         sibling///hermanos|grandmother//abuela abuelita|grandfather/abuelo abuelito/|grandson/nieto/|granddaughter//nieta|
         grandchild///nietos|aunt//tía|uncle/tío/|niece//sobrina|nephew/sobrino/|cousin/primo/prima|neighbour/vecino/vecina|
@@ -42,7 +43,7 @@ _LEXICON = {
         carer/cuidador/cuidadora|assistant///ayudante|brother-in-law/cuñado/|sister-in-law//cuñada|father-in-law/suegro/|mother-in-law//suegra|
         son-in-law/yerno/|daughter-in-law//nuera|dog/perro perrito/perra perrita|cat/gato gatito/gata gatita|horse/caballo/yegua|rabbit///conejo""",
     "fr": """
-        mother//mère maman|father/père papa/|parent///parents|son/fils garçon/|daughter//fille|child///enfant bébé|wife//épouse|
+        mother//mère maman|father/père papa/|parent///parents|son/fils garçon/|daughter//fille|child///enfant bébé nourrisson|wife//épouse|
         husband/mari époux/|partner/compagnon conjoint fiancé/compagne conjointe fiancée|boyfriend/copain/|girlfriend//copine|
         sister//sœur soeur|brother/frère/|sibling///jumeau jumelle|grandmother//mamie mémé|grandfather/papi papy pépé/|aunt//tante|uncle/oncle/|
         niece//nièce|nephew/neveu/|cousin/cousin/cousine|neighbour/voisin/voisine|friend/ami/amie|colleague///collègue|
@@ -59,6 +60,7 @@ _PHRASES: dict[str, tuple[tuple[re.Pattern[str], str | None], ...]] = {
             (r"(?:my|our) (?:\w+ )?boy", "son"),
             (r"(?:my|our) (?:\w+ )?girl", "daughter"),
             (r"in-laws", "parent"),
+            (r"(?:my|our) (?:eldest|oldest|youngest|little one|twins)", "child"),
         ),
         "de": (
             (r"schwieger(mutter|vater|sohn|tochter|eltern)", None),
@@ -73,10 +75,19 @@ _PHRASES: dict[str, tuple[tuple[re.Pattern[str], str | None], ...]] = {
                 "husband",
             ),
             (r"witwer?", "spouse"),
+            (
+                r"(?:mein|unser)\w* (?:jungste|alteste|kleine|grosse|zwillinge)\w{0,2}(?= *(?:[,.;!?]|$|hat|ist|kann|will|wird|und|der|die|den|dem))",
+                "child",
+            ),
         ),
         "es": (
             (r"(?:mi|tu|su|nuestra) (?:\w+ )?mujer|mujer de (?:quien|la|el|del)", "wife"),
             (r"viud[ao]", "spouse"),
+            (r"(?:un|el|mi|su|al|del|nuestro) bebe", "child"),  # "bebe" also drinks
+            (
+                r"(?:mis?|nuestr[oa]s?) (?:hij[oa] )?(?:mayor|pequen[oa]|peque|mellizos|mellizas|gemelos|gemelas)",
+                "child",
+            ),
         ),
         "fr": (
             (r"(?:ma|ta|sa|votre) (?:\w+ )?femme|femme de (?:l'appelant|la|le|l)", "wife"),
@@ -92,6 +103,7 @@ _PHRASES: dict[str, tuple[tuple[re.Pattern[str], str | None], ...]] = {
             (r"petit[- ]fils", "grandson"),
             (r"petits[- ]enfants", "grandchild"),
             (r"veu(?:f|ve)", "spouse"),
+            (r"(?:mon|ma|mes|notre|nos) (?:ainee?|cadette?|petite? derni\w+|jumeaux|jumelles)", "child"),
         ),
     }.items()
 }
@@ -130,6 +142,7 @@ _PRONOUNS = {
         "es": (
             ("m", r"él|suyo"),
             ("f", r"ella|suya"),
+            ("", r"(?:se|les?) \w{2,}(?:ó|aron|ieron)"),
             (
                 "",
                 r"(?:es|está) (?:muy )?(?:alérgic|diabétic|celíac|asmátic|vegan|vegetarian|sord|cieg|viud|casad|enferm|embarazad|jubilad|hipertens)\w+|"
@@ -162,7 +175,8 @@ _FIRST = {
 _MY = re.compile(r"\b(?:my|our|mein\w{0,2}|unser\w{0,2}|mis?|nuestr[oa]|mon|ma|mes|notre|nos)\s+(?:\w+\s+)?$")
 _NAME = r"([A-ZÀ-ÖØ-Þ][\w’'-]*[^\W\d_](?: [A-ZÀ-ÖØ-Þ][\w’'-]*[^\W\d_])?)"
 _NAME_NEXT = re.compile(
-    rf",?\s+(?:(?:is|ist|es|est|heißt|se|s’|s'|is called|called|named|namens|llamad[oa]|appelée?|llama|appelle)\s+)*{_NAME}"
+    rf"(?: (?:of the caller|de la cliente?a?|del cliente|de la llamante|de quien llama|de l(?:'|’)appelante?|de[sr] Anrufer(?:s|in)|de[sr] Kund(?:en|in)))?"
+    rf",?\s+(?:(?:is|ist|es|est|den|der|dem|die|heißt|se|s’|s'|is called|called|named|namens|llamad[oa]|appelée?|llama|appelle)\s+)*{_NAME}"
 )
 _NAME_BEFORE = re.compile(
     rf"{_NAME},?\s+(?:(?:is|ist|es|est|c'est|,)\s+)?(?i:my|our|the caller's|the|die|der|el|la|le|l'|mein\w{{0,2}}|unser\w{{0,2}}|mi|nuestr[oa]|mon|ma|notre)\s*(?:\w+\s+)?$"
@@ -189,15 +203,42 @@ _ASKS_A_NAME = re.compile(
     r"\b(?:names?|called|heißt|heißen|namen?|llama|llaman|nombres?|appelle|appellent|noms?|prénoms?)\b",
     re.IGNORECASE,
 )
+_LITTLE = {language: frozenset(map(str.lower, words.split())) for language, words in LITTLE_WORDS.items()}
+# Somebody who is not named and is not the caller.
+_SOMEBODY = {
+    language: re.compile(rf"\b(?:{words})\b", re.IGNORECASE)
+    for language, words in (
+        ("en", r"(?:a|some|another) (?:guy|man|woman|lad|lady|bloke|boy|girl)|someone|somebody"),
+        (
+            "de",
+            r"jemand\w*|(?:ein|eine|einem|einer|irgendein\w*) (?:mann|dame|herrn?|typ\w*|junge\w*|bekannte\w*)",
+        ),
+        ("es", r"alguien|(?:un|una) (?:chic[oa]|señora?|hombre|mujer|tipo|conocid[oa])"),
+        ("fr", r"quelqu(?:'|’)un|une? (?:monsieur|dame|homme|femme|type|garçon|connaissance)"),
+    )
+}
+# A capital where a noun would have an article, before a verb; elsewhere than in German any name before a verb.
+_NAMED_SUBJECT = {
+    language: re.compile(rf"{where}([A-ZÀ-ÖØ-Þ][\w’-]*[^\W\d_])\s+(?:{verbs})\b")
+    for language, where, verbs in (
+        ("en", r"\b", r"is|was|has|had|does|can(?:not|'t)?|will|would|needs|wants|takes|lives|works|gets|goes|likes|prefers|loves|hates"),
+        ("de", r"(?:^|[,;.]\s)\W*(?:(?:und|aber|denn|weil)\s)?", r"ist|war|hat|hatte|kann|konnte|will|wollte|wird|muss|mag|braucht|darf|wohnt|arbeitet|geht|kommt|fährt|isst|nimmt|verträgt"),
+        ("es", r"\b", r"es|está|era|ha|tiene|toma|va|vive|trabaja|necesita|quiere|puede|prefiere|viene|estudia|come|lleva|odia"),
+        ("fr", r"\b", r"est|était|a|avait|va|peut|veut|doit|prend|habite|travaille|vient|mange|ne|n’|préfère|aime|déteste|suit|fait"),
+    )
+}  # fmt: skip
 _MID_SENTENCE = re.compile(r"(?<=[a-zà-ÿ,;] )[A-ZÀ-ÖØ-Þ][a-zà-ÿ’-]{2,}")
-_TOGETHER = re.compile(r"\b(?:with|con|mit|bei|avec|chez)\s+$", re.IGNORECASE)
+_TOGETHER = re.compile(
+    r"\b(?:with|con|mit|bei|avec|chez|(?:one|some|einer?|uno|una|une?|l(?:'|’)une?) (?:of|von|de|d(?:'|’)entre))\s+$",
+    re.IGNORECASE,
+)
 _GREETS = re.compile(
     r"^\W*(?:hello|hi|hey|hallo|guten \w+|grüß|hola|buen[oa]s|bonjour|bonsoir|allô|salut)\b", re.IGNORECASE
 )
 _WHO = r"([A-ZÀ-ÖØ-Þ][\w’'-]+)"
 _INTRODUCES = {
     "en": re.compile(
-        rf"\b(?i:this is|it's|i'm|i am|my name is|my name's|name's) {_WHO}|(?:^|[,.!] ?)\W*{_WHO}(?: {_WHO})? (?:here|speaking|again)\b"
+        rf"\b(?i:this is|it's|i'm|i am|my name is|my name's|(?<!his )(?<!her )(?<!their )name's) {_WHO}|(?:^|[,.!] ?)\W*{_WHO}(?: {_WHO})? (?:here|speaking|again)\b"
     ),
     "de": re.compile(
         rf"\b(?i:hier ist|hier spricht|ich bin(?: die| der)?|ich heiße|mein name ist) {_WHO}|^\W*{_WHO}(?: {_WHO})? (?:hier|am Apparat)\b"
@@ -387,7 +428,7 @@ class People:
     def _learn(self, text: str) -> None:
         """Remember which names stand beside which kin."""
         for mention in mentions(text, self.language):
-            for name in _beside(text, mention):
+            for name in beside(text, mention):
                 self._named.setdefault(unaccented(name), set()).add(mention.kind)
 
     def _answered(self, asked: str, answer: str, told: str) -> None:
@@ -420,7 +461,18 @@ class People:
         if not self.persons.isdisjoint(_TOKEN.findall(unaccented(text))):
             return True
         begins = _NAME_BEGINS.match(text)
-        return begins is not None and begins[1].lower() in FIRST_NAMES
+        if begins is not None and begins[1].lower() in FIRST_NAMES:
+            return True
+        return _SOMEBODY[self.language].search(text) is not None or self._subject(text) != ""
+
+    def _subject(self, text: str) -> str:
+        """The name that a clause has as its subject: a capital without an article, and a verb after it."""
+        for match in _NAMED_SUBJECT[self.language].finditer(text):
+            name = unaccented(match[1])
+            known = name in self.caller or name in COMMON or name in _LITTLE[self.language]
+            if not known and (self.language == "de" or name in self._given):
+                return name
+        return ""
 
     def begins(self, text: str) -> bool:
         """Whether a third person stands where a clause has its subject."""
@@ -428,7 +480,9 @@ class People:
 
     def is_name(self, word: str) -> bool:
         """Whether a word names a person in this call, or is a first name."""
-        return word in self.persons or word in FIRST_NAMES or word in self.caller or word in self._given
+        return word not in _LITTLE[self.language] and (
+            word in self.persons or word in FIRST_NAMES or word in self.caller or word in self._given
+        )
 
     def last_name(self, text: str) -> str:
         """The last person that a text calls by name, or ""."""
@@ -457,7 +511,7 @@ class People:
     def agrees(self, content: str) -> bool:
         """Whether a fact gives nobody's name to somebody of another kind than the call does."""
         for mention in mentions(content, self.language):
-            for name in _beside(content, mention):
+            for name in beside(content, mention):
                 known = self._named.get(unaccented(name))
                 if known and not alike(mention.kind, known):
                     return False
@@ -517,16 +571,20 @@ class People:
     def _listen(self) -> list[tuple[int, int, Voice]]:
         """When the telephone changes hands, and who has it then."""
         changes: list[tuple[int, int, Voice]] = []
-        current, coming, caller = Voice(), None, ""
+        current, coming, caller, asked = Voice(), None, "", ""
         for number, turn in enumerate(self._turns):
             if turn.role != "user" or not turn.text:
+                asked = turn.text or asked
                 continue
+            answers = self._asks_for_anothers_name(asked)
             if coming is not None:
                 current, coming = coming, None
                 changes.append((number, 0, current))
             for start, sentence in _sentences(turn.text):
                 introduced = _INTRODUCES[self.language].search(sentence)
                 name = unaccented(next(filter(None, introduced.groups()), "")) if introduced else ""
+                if answers and start == 0 and coming is None:
+                    name = ""
                 if coming is not None and (name or _GREETS.match(sentence)):
                     current, coming = coming.called(name), None
                     changes.append((number, start, current))
@@ -558,6 +616,11 @@ class People:
                     coming = Voice(other=True, kinds=frozenset(near))
         return changes
 
+    def _asks_for_anothers_name(self, asked: str) -> bool:
+        """Whether a question of the agent's is for the name of somebody who is not on the telephone."""
+        last = re.split(r"[.!]\s+", asked.strip())[-1]
+        return _ASKS_A_NAME.search(last) is not None and self.another(last)
+
     def _returns(self, sentence: str, name: str, voice: Voice) -> bool:
         if _AGAIN[self.language].search(sentence):
             return True
@@ -582,7 +645,7 @@ class Voice:
         return evolve(self, name=name or self.name)
 
 
-def _beside(text: str, mention: Mention) -> Iterator[str]:
+def beside(text: str, mention: Mention) -> Iterator[str]:
     """The names that stand beside a mention: "my aunt Mabel", "Derya, my niece"."""
     after = _NAME_NEXT.match(text, mention.end)
     before = _NAME_BEFORE.search(text[max(0, mention.start - 60) : mention.start])

@@ -221,16 +221,16 @@ class JobQueue(Protocol):
         """How many jobs are in each state."""
         ...
 
-    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Stretch]:
-        """Jobs that ended since then, in consecutive slots of `step_s` seconds."""
-        ...
-
     async def depths(self) -> Mapping[tuple[str, str], int]:
         """How many jobs wait, run or failed, by kind and state."""
         ...
 
     async def troubled(self, kind: str, *, since: float) -> int:
         """How many jobs of a kind failed since then, or wait after more than one failed attempt."""
+        ...
+
+    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Stretch]:
+        """Jobs that ended since then, in consecutive slots of `step_s` seconds."""
         ...
 
     async def oldest_due(self) -> float | None:

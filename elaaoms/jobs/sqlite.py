@@ -127,19 +127,15 @@ class SQLiteJobQueue:
         return int(row["id"])
 
     def withdraw(self, transaction: Transaction, caller: str) -> int:
-        locks = {"caller": caller, "greeting": f"greeting:{caller}"}
-        transaction.execute(
-            "DELETE FROM jobs WHERE lock IN (:caller, :greeting) AND state = 'available'", locks
-        )
+        locks = _locks(caller)
+        transaction.execute("DELETE FROM jobs WHERE lock IN (?, ?, ?) AND state = 'available'", locks)
         running = transaction.execute(
-            "SELECT count(*) FROM jobs WHERE lock IN (:caller, :greeting) AND state = 'running'", locks
+            "SELECT count(*) FROM jobs WHERE lock IN (?, ?, ?) AND state = 'running'", locks
         )
         return int(running.fetchone()[0])
 
     def erase(self, transaction: Transaction, caller: str, conversations: Sequence[str]) -> int:
-        count = transaction.execute(
-            "DELETE FROM jobs WHERE lock IN (?, ?)", (caller, f"greeting:{caller}")
-        ).rowcount
+        count = transaction.execute("DELETE FROM jobs WHERE lock IN (?, ?, ?)", _locks(caller)).rowcount
         path = "json_extract(args, '$.path')"
         count += transaction.execute(
             f"DELETE FROM jobs WHERE substr({path}, 1, instr({path}, '/') - 1)"
@@ -288,21 +284,8 @@ class SQLiteJobQueue:
         return [_job(row) for row in rows]
 
     async def counts(self) -> Mapping[str, int]:
-        rows = await self._database.fetch("SELECT state, count(*) AS n FROM jobs GROUP BY state")
-        return {state.value: 0 for state in State} | {row["state"]: row["n"] for row in rows}
-
-    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Stretch]:
-        rows = await self._database.fetch(
-            "SELECT CAST((finished_at - :since) / :step AS INTEGER) AS slot,"
-            " count(*) FILTER (WHERE state = 'completed') AS completed,"
-            " count(*) FILTER (WHERE state = 'failed') AS failed,"
-            " avg(finished_at - started_at) AS mean_s, max(finished_at - started_at) AS slowest_s"
-            " FROM jobs INDEXED BY jobs_finished"
-            " WHERE finished_at >= :since AND finished_at < :until GROUP BY slot",
-            {"since": since, "step": step_s, "until": since + slots * step_s},
-        )
-        found = {row["slot"]: row for row in rows}
-        return [_stretch(since + number * step_s, found.get(number)) for number in range(slots)]
+        rows = await self._database.fetch("SELECT name, count FROM tallies WHERE name LIKE 'jobs %'")
+        return {row["name"].removeprefix("jobs "): row["count"] for row in rows}
 
     async def depths(self) -> Mapping[tuple[str, str], int]:
         rows = await self._database.fetch(
@@ -318,6 +301,19 @@ class SQLiteJobQueue:
             {"kind": kind, "since": since},
         )
         return int(rows[0]["n"])
+
+    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Stretch]:
+        rows = await self._database.fetch(
+            "SELECT CAST((finished_at - :since) / :step AS INTEGER) AS slot,"
+            " count(*) FILTER (WHERE state = 'completed') AS completed,"
+            " count(*) FILTER (WHERE state = 'failed') AS failed,"
+            " avg(finished_at - started_at) AS mean_s, max(finished_at - started_at) AS slowest_s"
+            " FROM jobs INDEXED BY jobs_finished"
+            " WHERE finished_at >= :since AND finished_at < :until GROUP BY slot",
+            {"since": since, "step": step_s, "until": since + slots * step_s},
+        )
+        found = {row["slot"]: row for row in rows}
+        return [_stretch(since + number * step_s, found.get(number)) for number in range(slots)]
 
     async def oldest_due(self) -> float | None:
         rows = await self._database.fetch(_OLDEST)
@@ -416,3 +412,8 @@ def _error(job: Job, reason: str, now: float) -> dict[str, object]:
 
 def _errors(job: Job, reason: str, now: float) -> str:
     return json.dumps((*job.errors, _error(job, reason, now)))
+
+
+def _locks(caller: str) -> tuple[str, str, str]:
+    """Under which a caller's jobs run: calls, greetings and vectors."""
+    return caller, f"greeting:{caller}", f"embed:{caller}"

@@ -68,7 +68,7 @@ class Anthropic:
         quiet()
         if structured == "tool" and thinking == "adaptive":
             raise ConfigError("a model that thinks cannot be forced to use a tool: set one of the two")
-        host = host_of(name, base_url)
+        host = host_of(f"llm.{name}.base_url", base_url)
         key = key_for(name, api_key, official=host == "api.anthropic.com")
         self.name = name
         self.model = model

@@ -56,7 +56,7 @@ class OpenAI:
         import openai  # noqa: PLC0415  # half a second, only when it is used
 
         quiet()
-        host = host_of(name, base_url)
+        host = host_of(f"llm.{name}.base_url", base_url)
         official = host == "api.openai.com" or host.endswith(".api.openai.com")
         key = key_for(name, api_key, official=official)
         self.name = name

@@ -26,17 +26,17 @@ _TRANSPORT = frozenset({"accept-encoding", "connection", "content-length", "tran
 _LOGGERS = ("openai", "anthropic", "httpx2", "httpcore2")
 
 
-def host_of(name: str, base_url: str) -> str:
-    """The host of a provider's base URL; ConfigError if it is no HTTP URL, or carries credentials or a query."""
+def host_of(setting: str, base_url: str) -> str:
+    """The host of the base URL in a setting; ConfigError if it is no HTTP URL, or has credentials or a query."""
     try:
         parts = urlsplit(base_url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ConfigError(f"llm.{name}.base_url is not a URL") from None
+        raise ConfigError(f"{setting} is not a URL") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"llm.{name}.base_url must start with http:// or https:// and name a host")
+        raise ConfigError(f"{setting} must start with http:// or https:// and name a host")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError(f"llm.{name}.base_url must not carry credentials, a query or a fragment")
+        raise ConfigError(f"{setting} must not carry credentials, a query or a fragment")
     return host
 
 

@@ -43,6 +43,7 @@ ADMIN = (
     Route("GET", "/api/memories", api.list_memories, Auth.ADMIN),
     Route("POST", "/api/memories", api.add_memory, Auth.ADMIN, limit=64 * KIB),
     Route("POST", "/api/memories/import", api.import_memories, Auth.ADMIN, limit=64 * MIB),
+    Route("POST", "/api/memories/reembed", api.reembed, Auth.ADMIN, limit=KIB),
     Route("GET", "/api/memories/{id}", api.show_memory, Auth.ADMIN),
     Route("PATCH", "/api/memories/{id}", api.change_memory, Auth.ADMIN, limit=64 * KIB),
     Route("DELETE", "/api/memories/{id}", api.forget_memory, Auth.ADMIN, limit=KIB),

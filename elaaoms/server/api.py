@@ -20,7 +20,14 @@ from elaaoms.budget import Tally
 from elaaoms.calls import Call, Caller
 from elaaoms.config import PROVIDERS
 from elaaoms.directory import Identified
-from elaaoms.errors import NotFound, Unreadable
+from elaaoms.errors import (
+    Conflicting,
+    NotFound,
+    ProviderBlocked,
+    ServiceRejected,
+    ServiceUnavailable,
+    Unreadable,
+)
 from elaaoms.ingest import Statement
 from elaaoms.jobs import State
 from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
@@ -34,6 +41,7 @@ E = TypeVar("E", bound=StrEnum)
 
 MAX_PAGE = 100
 MAX_DAYS = 3660
+REEMBED_S = 5.0  # one request asks for vectors for so long; who wants more asks again
 _BODIES = strict.converter(forbid_extra_keys=True)
 
 
@@ -116,6 +124,7 @@ async def _ranked(
             category=category,
             today=today,
             limit=limit,
+            likeness=None if services.meaning is None else await services.meaning.likeness(owner, question),
         )
         relevance = {hit.id: hit.relevance for hit in hits}
         found = await services.memories.chosen(owner, list(relevance))
@@ -126,6 +135,25 @@ async def _ranked(
         if (agent is None or m.known_to(agent)) and category in (None, m.category)
     ]
     return await asyncio.to_thread(rank, question, past, services.shelf.encoder, today=today, limit=limit)
+
+
+@frozen
+class _Reembed:
+    all: bool = False
+
+
+async def reembed(services: Services, request: web.Request, body: bytes) -> web.Response:
+    """Make the vectors that memories lack, for some seconds; `all` drops those that are there first."""
+    meaning = services.meaning
+    if meaning is None:
+        raise Conflicting('embeddings.provider is "builtin", whose vectors are made with every memory')
+    wanted = strict.structure(_BODIES, parse_json(body or b"{}"), _Reembed)
+    try:
+        standing = await meaning.reembed(for_s=REEMBED_S, anew=wanted.all)
+    except (ServiceUnavailable, ServiceRejected, ProviderBlocked) as error:
+        raise Refused(502, str(error)) from error
+    data = {"model": standing.model, "total": standing.total, "owed": standing.owed}
+    return success(request, f"{standing.owed} left", data)
 
 
 async def show_memory(services: Services, request: web.Request, _: bytes) -> web.Response:
@@ -399,12 +427,6 @@ async def exported(services: Services, caller: Caller) -> dict[str, Any]:
         calls += [await _whole_call(services, call) for call in found]
         if len(found) < 100:
             break
-    data = {
-        "exported_at": views.moment(services.clock()),
-        "caller": views.caller(caller),
-        "memories": await _with_evidence(services, memories),
-        "calls": calls,
-    }
     entry = Entry(
         at=services.clock(),
         actor="admin",
@@ -413,20 +435,25 @@ async def exported(services: Services, caller: Caller) -> dict[str, Any]:
         details={"memories": len(memories), "calls": len(calls)},
     )
     await services.database.write(lambda tx: services.audit.note(tx, entry))
-    return data
+    return {
+        "exported_at": views.moment(services.clock()),
+        "caller": views.caller(caller),
+        "memories": await _with_evidence(services, memories),
+        "calls": calls,
+    }
 
 
 async def _whole_call(services: Services, call: Call) -> dict[str, Any]:
     """A call with its transcript, as it may be told."""
     events = await services.calls.events(call.conversation_id)
     turns: tuple[Turn, ...] = ()
-    if any(event["type"] == TRANSCRIPTION for event in events):
+    if any(event["type"] == TRANSCRIPTION and event["path"] for event in events):
         path = (await services.calls.transcript(call.conversation_id))["path"]
         talk = (await asyncio.to_thread(lambda: parse_event(services.archive.read(path)))).conversation
         turns, _ = redact.redact_turns(talk.turns if talk else (), services.config.privacy.policy)
     return views.call(call) | {
         "turns": [{"role": turn.role, "seconds": turn.seconds, "text": turn.text} for turn in turns],
-        "files": [event["path"] for event in events],
+        "files": [event["path"] for event in events if event["path"]],
     }
 
 

@@ -42,6 +42,7 @@ from elaaoms.extract import Extractor
 from elaaoms.ingest import Ingest
 from elaaoms.jobs import JobQueue
 from elaaoms.jobs.worker import Worker
+from elaaoms.meaning import Meaning
 from elaaoms.memory import MemoryStore
 from elaaoms.metrics import Metrics
 from elaaoms.recall import Recall
@@ -106,12 +107,13 @@ class Services:
     shelf: Shelf
     recall: Recall
     audit: AuditTrail
-    timings: Timings
     accesses: Accesses
     metrics: Metrics
     rates: Rates
+    timings: Timings
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     replica: Replica | None
+    meaning: Meaning | None  # None without an embedding endpoint
     capture: Capture | None  # None without a key for ElevenLabs' API
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
@@ -214,10 +216,14 @@ async def pieces(services: Services, request: web.Request, limit: int) -> AsyncI
         raise _too_large(limit)
     size = 0
     deadline = asyncio.get_running_loop().time() + services.config.server.body_timeout_s
-    while True:
+    content = request.content
+    while not content.at_eof() or content.exception() is not None:
         try:
-            async with asyncio.timeout_at(deadline):
-                chunk = await request.content.read(1 << 16)
+            if content.is_eof():  # all of it is here: nothing to wait for
+                chunk = content.read_nowait(1 << 16)
+            else:
+                async with asyncio.timeout_at(deadline):
+                    chunk = await content.read(1 << 16)
         except TimeoutError as error:
             raise Refused(408, "the body did not arrive in time", headers={"Connection": "close"}) from error
         except (ClientPayloadError, web.RequestPayloadError, ConnectionError) as error:

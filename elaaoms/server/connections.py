@@ -16,6 +16,7 @@ from elaaoms import __version__
 
 BUSY_RETRY_S = 5
 ARRIVE_S = 1.0  # when we stop: for the request of somebody who has only just connected
+HAND_OVER = 4  # turns of the loop until a connection that it accepted, and what came with it, is here
 LINGER_S = 1.0  # how long the rest of a refused body is read, so that its sender sees the answer
 FILES_OF_OUR_OWN = 128  # descriptors for the database, the archive and the services we call
 
@@ -28,13 +29,14 @@ class Connection(RequestHandler):
     Between two requests aiohttp's own `keepalive_timeout` runs; the deadline begins with the first byte.
     """
 
-    __slots__ = ("_deadline", "_listener", "fresh")
+    __slots__ = ("_deadline", "_listener", "arriving", "fresh")
 
     def __init__(self, listener: Listener, **settings: Any) -> None:
         super().__init__(listener.server, **settings)
         self._listener = listener
         self._deadline: asyncio.TimerHandle | None = None
         self.fresh = True  # nothing was asked on it yet
+        self.arriving = False  # something came since the last answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not self._listener.admits(self):
@@ -54,6 +56,7 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self.arriving = True
         super().data_received(data)
         if self._deadline is None and self in self._listener.idle:
             self._expect_head()
@@ -66,6 +69,7 @@ class Connection(RequestHandler):
 
     def ended(self) -> None:
         """The request is answered."""
+        self.arriving = False
         self._listener.ended(self)
 
     def handle_error(
@@ -160,7 +164,7 @@ class Listener:
         self._look()
 
     def _look(self) -> None:
-        if self._draining and not self.busy and not any(one.fresh for one in self.idle):
+        if self._draining and not self.busy and not any(one.fresh or one.arriving for one in self.idle):
             self._quiet.set()
 
     async def drain(self, timeout_s: float) -> None:
@@ -169,9 +173,9 @@ class Listener:
         Who connected just before we closed the door has its request on the way: it gets a moment to arrive.
         """
         self._draining = True
-        for connection in [one for one in self.idle if not one.fresh]:
+        for connection in [one for one in self.idle if not one.fresh and not one.arriving]:
             connection.force_close()
-        asyncio.get_running_loop().call_later(ARRIVE_S, self._shut)
+        waited = asyncio.get_running_loop().call_later(ARRIVE_S, self._shut)
         self._look()
         if self.busy or self.idle:
             try:
@@ -179,10 +183,25 @@ class Listener:
                     await self._quiet.wait()
             except TimeoutError:
                 log.warning("%d requests did not end in time and are cut", len(self.busy))
+        waited.cancel()
 
     def _shut(self) -> None:
-        for connection in list(self.idle):
+        for connection in [one for one in self.idle if not one.arriving]:
             connection.force_close()
+
+
+async def close_door(server: asyncio.Server) -> None:
+    """Accept nobody more, and close once everybody who was accepted is in.
+
+    asyncio makes a connection some turns of the loop after it accepted it, and drops it when the
+    server was closed meanwhile. Who is not accepted waits in the socket if somebody else holds it too.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(HAND_OVER):
+        await asyncio.sleep(0)
+    server.close()
 
 
 def most_connections(wanted: int) -> int:

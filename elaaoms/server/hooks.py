@@ -152,6 +152,9 @@ async def dependencies(services: Services) -> tuple[str, dict[str, dict[str, Any
     }
     if services.replica is not None:
         parts["openmemory"] = await _replica(services, services.replica)
+    if services.meaning is not None:
+        reason = services.meaning.trouble
+        parts["embeddings"] = {"status": "degraded", "reason": reason} if reason else {"status": "ok"}
     if services.capture is not None:
         trouble = services.capture.trouble
         parts["elevenlabs"] = (
@@ -169,6 +172,10 @@ async def _storage(services: Services) -> dict[str, Any]:
         free = services.archive.free_bytes()
     except StorageUnavailable as error:
         return {"status": "down", "reason": str(error)}
+    try:
+        services.archive.check_space_for_audio()
+    except StorageUnavailable as error:
+        return {"status": "degraded", "reason": str(error), "free_mb": free // MIB}
     return {"status": "ok", "free_mb": free // MIB}
 
 

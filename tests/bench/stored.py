@@ -44,19 +44,26 @@ def _fill(path: Path, calls: int) -> None:
         database.execute("PRAGMA synchronous = OFF")
         database.execute("BEGIN")
         database.execute("INSERT INTO settings VALUES ('caller_secret', ?)", (_SECRET.hex(),))
-        indexes = database.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        later = database.execute(
+            "SELECT type, name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
         ).fetchall()
-        for name, _ in indexes:
-            database.execute(f"DROP INDEX {name}")
+        for kind, name, _ in later:
+            database.execute(f"DROP {kind} {name}")
         for table in _TABLES:
             rows = _rows(table, calls, callers, step, now)
             first = next(rows)
             sql = f"INSERT INTO {table} ({', '.join(first)}) VALUES ({', '.join(f':{key}' for key in first)})"  # noqa: S608
             database.execute(sql, first)
             database.executemany(sql, rows)
-        for _, sql in indexes:
+        for _, _, sql in later:
             database.execute(sql)
+        for table in ("calls", "callers", "events"):
+            database.execute(
+                f"UPDATE tallies SET count = (SELECT count(*) FROM {table}) WHERE name = '{table}'"  # noqa: S608
+            )
+        database.execute(
+            "UPDATE tallies SET count = (SELECT count(*) FROM jobs WHERE 'jobs ' || state = name) WHERE name LIKE 'jobs %'"
+        )
         database.execute("COMMIT")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
