@@ -540,9 +540,9 @@ async def test_the_largest_callers_are_counted_through_every_change(visitor: Vis
     )
     await platform.takes(call("I live in Oslo.", "I've moved to York.", conversation_id="conv_moves"))
     counted = dict(platform.sql("SELECT owner, count(*) FROM memories GROUP BY owner"))
-    assert dict(platform.sql("SELECT owner, memories FROM tallies")) == counted
+    assert dict(platform.sql("SELECT owner, memories FROM owners")) == counted
     await platform.api("DELETE", f"/api/callers/%2B{ROBIN[1:]}")
-    assert platform.sql("SELECT count(*) FROM tallies") == [(0,)]
+    assert platform.sql("SELECT count(*) FROM owners") == [(0,)]
 
 
 async def test_storage_sums_what_was_archived(visitor: Visitor) -> None:

@@ -422,7 +422,7 @@ class SQLiteMemoryStore:
 
     async def largest(self, *, limit: int = 10) -> list[tuple[str, int]]:
         rows = await self._database.fetch(
-            "SELECT owner, memories FROM tallies ORDER BY memories DESC, owner DESC LIMIT ?", (limit,)
+            "SELECT owner, memories FROM owners ORDER BY memories DESC, owner DESC LIMIT ?", (limit,)
         )
         return [(row["owner"], row["memories"]) for row in rows]
 

@@ -11,19 +11,19 @@ CREATE INDEX memories_by_name ON memories (value, owner) WHERE slot = 'name' AND
 CREATE INDEX memories_with_names ON memories (owner) WHERE slot = 'name' AND status = 'active';
 
 -- How many memories each owner has: counting half a million takes longer than a page may.
-CREATE TABLE tallies (
+CREATE TABLE owners (
     owner    TEXT PRIMARY KEY,
     memories INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX tallies_by_size ON tallies (memories, owner);
-INSERT INTO tallies (owner, memories) SELECT owner, count(*) FROM memories GROUP BY owner;
+CREATE INDEX owners_by_size ON owners (memories, owner);
+INSERT INTO owners (owner, memories) SELECT owner, count(*) FROM memories GROUP BY owner;
 CREATE TRIGGER memories_counted AFTER INSERT ON memories
 BEGIN
-    INSERT INTO tallies (owner, memories) VALUES (new.owner, 1)
+    INSERT INTO owners (owner, memories) VALUES (new.owner, 1)
     ON CONFLICT (owner) DO UPDATE SET memories = memories + 1;
 END;
 CREATE TRIGGER memories_discounted AFTER DELETE ON memories
 BEGIN
-    UPDATE tallies SET memories = memories - 1 WHERE owner = old.owner;
-    DELETE FROM tallies WHERE owner = old.owner AND memories = 0;
+    UPDATE owners SET memories = memories - 1 WHERE owner = old.owner;
+    DELETE FROM owners WHERE owner = old.owner AND memories = 0;
 END;

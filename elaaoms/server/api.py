@@ -138,7 +138,7 @@ async def _ranked(
 
 
 @frozen
-class _Reembed:
+class Reembed:
     all: bool = False
 
 
@@ -147,7 +147,7 @@ async def reembed(services: Services, request: web.Request, body: bytes) -> web.
     meaning = services.meaning
     if meaning is None:
         raise Conflicting('embeddings.provider is "builtin", whose vectors are made with every memory')
-    wanted = strict.structure(_BODIES, parse_json(body or b"{}"), _Reembed)
+    wanted = strict.structure(_BODIES, parse_json(body or b"{}"), Reembed)
     try:
         standing = await meaning.reembed(for_s=REEMBED_S, anew=wanted.all)
     except (ServiceUnavailable, ServiceRejected, ProviderBlocked) as error:

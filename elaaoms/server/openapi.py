@@ -114,6 +114,7 @@ SAID: Mapping[Handler, Says] = {
     api.export_caller: Says(answer=shapes.Export),
     api.merge_caller: Says(body=api.Merging, answer=shapes.CallerShape, also=(409,)),
     api.list_erasures: Says(query=(_LIMIT,), answer=shapes.Erasures),
+    api.reembed: Says(body=api.Reembed, answer=shapes.Embedded, also=(409, 502)),
     api.list_requests: Says(query=(_LIMIT,), answer=shapes.Requests),
     api.decline_request: Says(),
     api.check_receipt: Says(body={"type": "object"}, answer=shapes.Genuine),

@@ -433,6 +433,15 @@ class Verified:
 
 
 @frozen(kw_only=True)
+class Embedded:
+    """How many memories have vectors of this model, and how many still wait for theirs."""
+
+    model: str
+    total: int
+    owed: int
+
+
+@frozen(kw_only=True)
 class Genuine:
     """Whether a receipt is ours and unchanged."""
 
