@@ -29,6 +29,18 @@ PLANTED = (
     "unicycle rental",
     "purple accordion",
     "Mirabelle",
+    "tangerine velvet",
+    "Dr. Oddenino",
+    "hazelnut allergy",
+    "Xylophone Lane",
+    "ZQ-777-KESTREL",
+    "marmalade kite",
+    "Fennimore",
+    "cobalt wheelbarrow",
+    "trombone lessons",
+    "Papua quilt",
+    "gooseberry fool",
+    "lantern parade",
 )
 SAID = (
     "Hi, my name is Robin Quackenbush.",
@@ -38,6 +50,10 @@ SAID = (
     "My email is quackenbush@example.com.",
     "I am interested in the unicycle rental.",
     "My wife Mirabelle plays the purple accordion.",
+    "My son Fennimore has a hazelnut allergy and takes trombone lessons.",
+    "I saw Dr. Oddenino about the tangerine velvet in Xylophone Lane.",
+    "My ticket is ZQ-777-KESTREL, for the marmalade kite and the cobalt wheelbarrow.",
+    "I lost a Papua quilt at the lantern parade, and some gooseberry fool.",
 )
 
 

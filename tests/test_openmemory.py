@@ -298,3 +298,33 @@ def test_a_long_text_is_cut_and_nothing_of_it_is_lost(text: str) -> None:
     found = pieces(text)
     assert all(1 <= len(piece) <= 400 for piece in found)
     assert "".join("".join(found).split()) == "".join(text.split())
+
+
+async def test_an_erasure_reaches_openmemory_and_says_so_on_the_receipt(config: Config) -> None:
+    fake = FakeOpenMemory("1.3.0")
+    async with beside(fake, config) as platform:
+        await platform.takes(call("Hi, my name is Robin Baker.", ORDER))
+        await delivered(platform)
+        kept = len(fake.texts())
+        caller = (await platform.api("GET", "/api/callers")).data["callers"][0]["caller"]
+        receipt = (await platform.api("DELETE", f"/api/callers/{caller}")).data
+        assert fake.texts() == {}
+        part = receipt["elsewhere"]["openmemory"]
+        assert (part["deleted"], part["remaining"]) == (kept, 0)
+        lag = (await platform.request("GET", f"{platform.admin_url}/metrics")).body.decode()
+        assert "elaaoms_outbox_lag_seconds 0.0" in lag
+
+
+async def test_an_erasure_waits_for_an_openmemory_that_is_away(config: Config) -> None:
+    fake = FakeOpenMemory("1.3.0")
+    async with beside(fake, config) as platform:
+        await platform.takes(call("Hi, my name is Robin Baker."))
+        await delivered(platform)
+        caller = (await platform.api("GET", "/api/callers")).data["callers"][0]["caller"]
+        fake.down = True
+        answer = await platform.api("DELETE", f"/api/callers/{caller}")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
+        assert "openmemory" in answer.json["message"]
+        assert await platform.memories() == []
+        (erasure,) = (await platform.api("GET", "/api/erasures")).data["erasures"]
+        assert erasure["finished_at"] is None
