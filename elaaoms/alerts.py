@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeAlias
+from math import inf
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -208,5 +209,28 @@ def silent(newest: Callable[[], Awaitable[float | None]], *, after_s: float, hou
             return None
         when = datetime.fromtimestamp(at, UTC)
         return f"no webhook has arrived since {when:%Y-%m-%d %H:%M} UTC; ElevenLabs may have disabled it"
+
+    return condition
+
+
+def disabled(
+    webhooks: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]], *, public_url: str, every_s: float = 600.0
+) -> Condition:
+    """Whether ElevenLabs has switched a webhook off that leads here; it is asked every ten minutes."""
+    asked_at, found = -inf, None
+
+    async def condition(now: float) -> str | None:
+        nonlocal asked_at, found
+        if now - asked_at < every_s:
+            return found
+        ours = [
+            one for one in await webhooks() if str(one.get("webhook_url", "")).startswith(f"{public_url}/")
+        ]
+        off = [one for one in ours if one.get("is_auto_disabled") or one.get("is_disabled")]
+        sentence = (
+            "ElevenLabs has switched the webhook {} off; `elaaoms check --live --agent ID --fix` mends it"
+        )
+        asked_at, found = now, sentence.format(off[0].get("name", "")) if off else None
+        return found
 
     return condition

@@ -30,7 +30,7 @@ from aiohttp import web
 from attrs import evolve, frozen
 
 from elaaoms import __version__, dashboard, elevenlabs, supervisor
-from elaaoms.alerts import Alerts, Condition, Hours, above, below, named, silent
+from elaaoms.alerts import Alerts, Condition, Hours, above, below, disabled, named, silent
 from elaaoms.announcements import Announcements
 from elaaoms.archive import Archive, disk_errors, write_whole
 from elaaoms.audit import Accesses, SQLiteAuditTrail
@@ -440,6 +440,7 @@ async def _compose(
         aside=tuple(set_aside_before(config.data)),
         replica=replica,
         meaning=meaning,
+        elevenlabs=api,
         capture=capture,
         clock=clock,
         fatal=fail,
@@ -759,6 +760,10 @@ def alerts_of(secrets: Secrets, services: Services) -> Alerts:
         hours = Hours(wanted.weekdays, *wanted.minutes, ZoneInfo(wanted.timezone))
         conditions["webhooks_silent"] = silent(
             services.calls.newest_arrival, after_s=wanted.silent_minutes * 60.0, hours=hours
+        )
+    if services.elevenlabs is not None and config.server.public_url:
+        conditions["webhook_disabled"] = disabled(
+            services.elevenlabs.webhooks, public_url=config.server.public_url
         )
     return Alerts(
         services.database,

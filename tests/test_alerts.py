@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from attrs import evolve
 from conftest import WAIT_S, WEBHOOK_SECRET, Platform, call, secrets, started
 
-from elaaoms.alerts import SIGNATURE, Alerts, Condition, Hours, above, named, silent
+from elaaoms.alerts import SIGNATURE, Alerts, Condition, Hours, above, disabled, named, silent
 from elaaoms.config import AlertSettings, Config, load
 from elaaoms.daemon import alerts_of
 from elaaoms.database import Database
@@ -261,3 +261,24 @@ def test_a_wrong_setting_is_refused(tmp_path: Path, line: str, problem: str) -> 
     path.write_text(f"[alerts]\n{line}\n")
     with pytest.raises(ConfigError, match=problem):
         load(path)
+
+
+async def test_a_webhook_that_elevenlabs_switched_off_is_noticed_within_ten_minutes() -> None:
+    hook = {"name": "elaaoms", "webhook_url": "https://voice.example.com/webhook/post-call"}
+    other = {"name": "other", "webhook_url": "https://voice.example.com.evil/x", "is_auto_disabled": True}
+    listed: list[dict[str, Any]] = [hook | {"is_auto_disabled": False}, other]
+    asked = 0
+
+    async def webhooks() -> list[dict[str, Any]]:
+        nonlocal asked
+        asked += 1
+        return listed
+
+    condition = disabled(webhooks, public_url="https://voice.example.com")
+    assert await condition(0.0) is None
+    listed[0] = hook | {"is_auto_disabled": True}
+    assert await condition(599.0) is None
+    told = await condition(600.0)
+    assert told is not None
+    assert "webhook elaaoms off" in told
+    assert asked == 2

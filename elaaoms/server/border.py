@@ -25,6 +25,7 @@ from elaaoms.calls import CallStore
 from elaaoms.config import Config
 from elaaoms.database import Database
 from elaaoms.directory import Directory
+from elaaoms.elevenlabs import ElevenLabs
 from elaaoms.erasure import Eraser
 from elaaoms.errors import (
     ConfigError,
@@ -114,6 +115,7 @@ class Services:
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     replica: Replica | None
     meaning: Meaning | None  # None without an embedding endpoint
+    elevenlabs: ElevenLabs | None  # None without a key for its API
     capture: Capture | None  # None without a key for ElevenLabs' API
     clock: Callable[[], float]
     fatal: Callable[[BaseException], None]  # ends the process: nothing can be trusted any more
