@@ -337,11 +337,6 @@ async def _compose(
     )
     replica = await replica_of(config, secrets, database, memories, queue, secret, clock)
     meaning = await meaning_of(config, secrets, database, queue, clock)
-    handlers: dict[str, Handler] = dict(ingest.handlers)
-    if replica is not None:
-        handlers[REPLICATE] = replica.replicate
-    if meaning is not None:
-        handlers[EMBED] = meaning.embed
     recall = Recall(
         memories,
         shelf,
@@ -390,9 +385,11 @@ async def _compose(
         clock=clock,
     )
 
-    handlers = {**ingest.handlers, ERASE: eraser.honour}
+    handlers: dict[str, Handler] = {**ingest.handlers, ERASE: eraser.honour}
     if replica is not None:
         handlers[REPLICATE] = replica.replicate
+    if meaning is not None:
+        handlers[EMBED] = meaning.embed
 
     if replica is not None:
         lag = partial(_outbox_lag_s, replica, clock)

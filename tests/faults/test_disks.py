@@ -121,7 +121,7 @@ def on(folder: Path) -> Config:
     return Config(
         data_dir=str(folder / "data"),
         server=Server(port=0, admin_port=0),
-        storage=Storage(min_free_mb=0),
+        storage=Storage(min_free_mb=0, audio_min_free_mb=0),
     )
 
 
