@@ -30,6 +30,7 @@ OUTSTANDING = (
 )
 RECENT = 0.3  # what being the newest adds where the newest is asked for
 KINDRED = 0.8  # what a word of the same meaning is worth beside the word itself
+SAYS_ALL, OWN_WORDS = 0.9, 0.8  # of what is asked for; relevance of a memory that says that much of it
 UNRELATED, LEAST = (
     0.08,
     0.02,
@@ -149,11 +150,13 @@ def is_current(stored: bytes, encoder: Encoder) -> bool:
 
 @frozen(eq=False)
 class Scored:
-    """What every memory scores for a question (-1: not looked at), and how close the closest is in meaning."""
+    """What every memory scores for a question, how close the closest is in meaning, and how much of what is asked
+    each one says in the question's own words (0 to 1)."""
 
     scores: Vector
     closest: float
     scale: Scale
+    share: Vector
 
 
 # -- a caller's memories, ready to be searched ----------------------------------------------------
@@ -262,14 +265,20 @@ class Index:
     ) -> list[Hit]:
         """The memories that answer best, best first; every memory has its place, however little it fits.
 
-        `among` are the ones to look at. `likeness` has cosines that somebody who knows better than the table
+        `among` are the ones to choose from; what they are worth is judged beside everything that is known, or the
+        nearest of two would seem to answer. `likeness` has cosines that somebody who knows better than the table
         gives memories, by id, as the table would put them.
         """
-        scored = self.scored(question, today=today, among=among, likeness=likeness)
+        if among is not None and not among.any():
+            return []
+        scored = self.scored(question, today=today, likeness=likeness)
         if scored is None:
             return []
-        best = self._best(scored.scores, limit if among is None else min(limit, int(among.sum())))
-        relevances = relevance(scored, scored.scores[best])
+        if among is None:
+            best = self._best(scored.scores, limit)
+        else:
+            best = self._best(np.where(among, scored.scores, -1), min(limit, int(among.sum())))
+        relevances = np.maximum(relevance(scored, scored.scores[best]), _in_own_words(scored.share[best]))
         return [
             Hit(self.ids[place], round(float(chance), 3))
             for place, chance in zip(best.tolist(), relevances, strict=True)
@@ -280,11 +289,10 @@ class Index:
         question: str,
         *,
         today: date,
-        among: NDArray[np.bool_] | None = None,
         likeness: Mapping[str, float] | None = None,
     ) -> Scored | None:
         """Every memory's score, or None when the question asks for nothing or there is nothing to look at."""
-        if not self.ids or (among is not None and not among.any()):
+        if not self.ids:
             return None
         asked = timing(question, today)
         code = language_of(asked.rest) or (self._languages[0] if self._languages else UNSURE)
@@ -301,17 +309,12 @@ class Index:
         scores = (share * share + np.float32(weight) * np.maximum(cosine, 0)).astype(np.float32)
         if asked.order:
             scores *= 1 + np.float32(RECENT) * (self._age if asked.order > 0 else 1 - self._age)
-        if among is not None:
-            scores = np.where(among, scores, 0).astype(np.float32)
         if len(self._pairs):
             beside = np.float32(BESIDE) * np.maximum(scores - np.float32(OUTSTANDING) * scores.mean(), 0)
             scores[self._pairs] += beside[self._pairs + 1]
             scores[self._pairs + 1] += beside[self._pairs]
         scores += self._prior
-        if among is not None:
-            scores[~among] = -1
-        closest = float(cosine.max() if among is None else cosine[among].max())
-        return Scored(scores, closest, scale)
+        return Scored(scores, float(cosine.max()), scale, share)
 
     def parts(self, question: str) -> tuple[Vector, Vector]:
         """The two halves of every memory's score, to be measured alone: its share of words, and its cosine."""
@@ -410,6 +413,11 @@ def relevance(scored: Scored, scores: Vector) -> Vector:
     exponent = exponent + scale.apart * np.log(np.maximum(scores, LEAST) / rest) - math.log(len(others) / 10)
     chances: Vector = (1 / (1 + np.exp(-exponent))).astype(np.float32)
     return chances
+
+
+def _in_own_words(share: Vector) -> Vector:
+    """What it is worth, 0 to 1, to say all that was asked for in the question's own words, however many do."""
+    return np.where(share >= SAYS_ALL, OWN_WORDS * np.minimum(share, 1), 0).astype(np.float32)
 
 
 def rank(

@@ -262,7 +262,7 @@ def grows_linearly(short: Callable[[], object], long: Callable[[], object], fact
 
 def _elapsed(work: Callable[[], object]) -> float:
     best = 99.0
-    for _ in range(2):
+    for _ in range(4):
         gc.collect()
         gc.disable()
         began = time.thread_time()

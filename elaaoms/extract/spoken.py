@@ -384,14 +384,15 @@ def emails(text: str) -> list[Spoken]:
     found = [Spoken(match[0].lower(), match.start(), match.end()) for match in _WRITTEN.finditer(text)]
     taken = [(written.start, written.end) for written in found]
     tokens = _tokens(text)
-    for index, (token, start, _) in enumerate(tokens):
-        if token.lower() not in ("at", "@") or any(left <= start < right for left, right in taken):
+    words = [token.lower() for token, _, _ in tokens]
+    for index, (_, start, _) in enumerate(tokens):
+        if words[index] not in ("at", "@") or any(left <= start < right for left, right in taken):
             continue
         domain = _domain(tokens, index + 1)
         if domain is None:
             continue
         one_word = [word.lower() for word, _, _ in tokens[domain[1] : domain[1] + 3]]
-        local = _local(text, tokens, index - 1, joined=one_word == ["all", "one", "word"])
+        local = _local(words, tokens, index - 1, joined=one_word == ["all", "one", "word"])
         if local is not None:
             found.append(Spoken(f"{local[0]}@{domain[0]}", tokens[local[1]][1], tokens[domain[1] - 1][2]))
     return sorted(found, key=lambda address: address.start)
@@ -433,10 +434,14 @@ def _follows_closely(tokens: list[tuple[str, int, int]], index: int) -> bool:
     return index + 1 < len(tokens) and tokens[index + 1][1] == tokens[index][2]
 
 
-def _local(text: str, tokens: list[tuple[str, int, int]], at: int, *, joined: bool) -> tuple[str, int] | None:
-    """The part before the "at" that ends at token `at`, and its first token; None when it is not certain."""
-    words = [token.lower() for token, _, _ in tokens[: at + 1]]
-    if words[-3:] == ["all", "one", "word"]:
+def _local(
+    words: list[str], tokens: list[tuple[str, int, int]], at: int, *, joined: bool
+) -> tuple[str, int] | None:
+    """The part before the "at" that ends at token `at`, and its first token; None when it is not certain.
+
+    `words` are the tokens in small letters.
+    """
+    if words[max(0, at - 2) : at + 1] == ["all", "one", "word"]:
         at, joined = at - 3, True
     index, parts, connected, count = at, "", True, 0
     first = at + 1
