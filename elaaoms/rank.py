@@ -405,8 +405,7 @@ def relevance(scored: Scored, scores: Vector) -> Vector:
     """
     scale = scored.scale
     top = max(float(scored.scores.max()), 1e-6)
-    seen = scored.scores[scored.scores >= 0]
-    others = np.append(seen, np.full(3, UNRELATED, np.float32))
+    others = np.append(scored.scores, np.full(3, UNRELATED, np.float32))
     place = len(others) - 1 - max(1, len(others) // 4)
     rest = np.partition(others, place)[place]
     exponent = scale.bias + scale.score * scores + scale.best * scored.closest + scale.share * scores / top

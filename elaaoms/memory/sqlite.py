@@ -511,16 +511,6 @@ def _seal_all(table: str, rows: Sequence[Row], transaction: Transaction) -> None
     )
 
 
-def _as_decided(new: Memory, old: Row) -> Memory:
-    forgotten = old["status"] == Status.FORGOTTEN
-    return evolve(
-        new,
-        pinned=bool(old["pinned"]),
-        status=Status.FORGOTTEN if forgotten else new.status,
-        superseded_by=None if forgotten else new.superseded_by,
-    )
-
-
 def salvaged(path: Path) -> list[tuple[str, Heard]]:
     """What operators said, from a database that was set aside, as far as it can be read: (address, fact).
 
