@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from multiprocessing.process import BaseProcess
 
 import aiohttp
@@ -88,27 +89,25 @@ async def test_a_job_that_kills_the_process_fails_in_the_end_and_stops_nobody(co
         await platform.takes(call("I live in Leeds.", conversation_id="conv_other", number="+12025550177"))
 
 
-async def rings_until_killed(
-    platform: Platform, process: BaseProcess, name: str, chance: random.Random
+async def rings(platform: Platform, name: str, number: int) -> str:
+    """One call of several at once; its conversation if it was acknowledged, else nothing."""
+    conversation = f"{name}_{number}"
+    event = call(*SAID, conversation_id=conversation, number=f"+12025550{100 + number % 8}")
+    return conversation if await acknowledged(platform, event) else ""
+
+
+async def rings_until(
+    platform: Platform, name: str, ringing: int, wanted: int, stop: Callable[[], Awaitable[None]]
 ) -> set[str]:
-    """Two dozen calls at once and a kill soon after one of their answers; which were acknowledged."""
-    told: set[str] = set()
-    enough = asyncio.Event()
-    wanted = chance.randrange(1, 20)
-
-    async def ring(number: int) -> None:
-        event = call(*SAID, conversation_id=f"{name}_{number}", number=f"+1202555{1000 + number % 8:04}")
-        if await acknowledged(platform, event):
-            told.add(f"{name}_{number}")
-        if len(told) >= wanted:
-            enough.set()
-
-    ringing = [asyncio.create_task(ring(number)) for number in range(24)]
-    await enough.wait()
-    await asyncio.sleep(chance.uniform(0, 0.1))
-    process.kill()
-    await asyncio.gather(*ringing)
-    return told
+    """Many calls at once and a `stop` when so many were acknowledged, or all answered; which were acknowledged."""
+    calls = [asyncio.create_task(rings(platform, name, number)) for number in range(ringing)]
+    told = 0
+    for answered in asyncio.as_completed(calls):
+        told += bool(await answered)
+        if told == wanted:
+            break
+    await stop()
+    return set(await asyncio.gather(*calls)) - {""}
 
 
 async def test_kills_at_random_moments_lose_and_double_nothing(config: Config) -> None:
@@ -117,7 +116,12 @@ async def test_kills_at_random_moments_lose_and_double_nothing(config: Config) -
     told: set[str] = set()
     for round_ in range(8):
         async with victim(config) as (platform, process):
-            told |= await rings_until_killed(platform, process, f"conv_{round_}", chance)
+
+            async def kill(process: BaseProcess = process) -> None:
+                await asyncio.sleep(chance.uniform(0, 0.1))
+                process.kill()
+
+            told |= await rings_until(platform, f"conv_{round_}", 24, chance.randrange(1, 20), kill)
     assert len(told) >= 8
     async with started(config) as platform:
         for name in told:
@@ -128,23 +132,14 @@ async def test_kills_at_random_moments_lose_and_double_nothing(config: Config) -
 
 
 async def test_a_term_signal_under_load_takes_in_what_has_begun(config: Config) -> None:
-    told: set[str] = set()
     async with victim(config) as (platform, process):
 
-        async def ring(number: int) -> None:
-            name = f"conv_{number}"
-            event = call(*SAID, conversation_id=name, number=f"+1202555{1000 + number:04}")
-            if await acknowledged(platform, event):
-                told.add(name)
-            if len(told) == 10:
-                enough.set()
+        async def end() -> None:
+            process.terminate()
 
-        enough = asyncio.Event()
-        ringing = [asyncio.create_task(ring(number)) for number in range(60)]
-        await enough.wait()
-        process.terminate()
-        await asyncio.gather(*ringing)
+        told = await rings_until(platform, "conv", 60, 10, end)
         assert await ended(process) == 0
+    assert len(told) >= 10
     async with started(config) as platform:
         recorded = {row[0] for row in platform.sql("SELECT conversation_id FROM events")}
         assert recorded == told  # nothing that was stored went unanswered
