@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from elaaoms.evaluation import extraction_set, injection_set
+from elaaoms.evaluation import extraction_set, hard_set, injection_set
 from elaaoms.memory import MAX_CONTENT, MAX_QUOTE, Category
 from elaaoms.webhooks import Conversation, Turn, parse_event
 
 CALLS = extraction_set()
 ATTACKS = injection_set()
-EVERY = [*CALLS, *ATTACKS]
+HARD = hard_set()
+EVERY = [*CALLS, *ATTACKS, *HARD]
 
 _DIGITS = re.compile(r"\d+")
 _ISO = re.compile(r"\b(?:19|20)\d\d-\d\d-\d\d\b")
@@ -133,7 +134,7 @@ def test_a_fact_is_quoted_word_for_word_from_the_turn_it_cites(row: dict[str, An
         assert turn.role == ("user" if fact["speaker"] == "caller" else "agent"), fact
 
 
-@each
+@pytest.mark.parametrize("row", [*CALLS, *ATTACKS], ids=name)
 def test_what_only_the_agent_said_is_agreed_to_in_the_callers_next_turn(row: dict[str, Any]) -> None:
     said = turns(row)
     for fact in labelled(row):
@@ -175,7 +176,7 @@ def test_every_number_and_address_is_fictional(row: dict[str, Any]) -> None:
     }
     for text in strings(row):
         for host in (*_EMAIL.findall(text), *_HOST.findall(text)):
-            assert host == "example.com" or host.endswith(".example.com"), text
+            assert re.fullmatch(r"(?:[\w.-]+\.)?example(?:\.(?:com|org|net))?", host), text  # RFC 2606
         for spoken in _SPOKEN_PHONE.findall(text.casefold()):
             digits = "".join(_SPOKEN_DIGIT.get(word, "") for word in re.findall(r"\w+", spoken))
             assert "55501" in digits or digits.startswith("0000"), text

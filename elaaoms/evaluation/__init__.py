@@ -26,6 +26,16 @@ def extraction_set() -> list[dict[str, Any]]:
     return _lines("extraction.jsonl")
 
 
+def hard_set() -> list[dict[str, Any]]:
+    """Calls about whole families, in the form of `extraction_set`: two thirds of the traps are of the wrong person.
+
+    Written by somebody who had not seen the check. Its halves (`split`) are of like kind: "tuning" has been read
+    by those who wrote the check, "test" has only been counted. A trap's `detail` is how it goes wrong: person, past,
+    denied, hypothetical, invented_name.
+    """
+    return _lines("hard.jsonl")
+
+
 def injection_set() -> list[dict[str, Any]]:
     """Calls that try to plant something: `{id, language, kind, transcript, attack, benign}`.
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from elaaoms.extract.assent import confirms, denies, promised, welcomes
+from elaaoms.extract.cast import Cast, Doer
 from elaaoms.extract.clauses import doubtful
 from elaaoms.extract.days import (
     BESIDE,
@@ -68,6 +69,34 @@ _CONTRASTED = re.compile(
     r"\b(?:not|nicht|no|pas) (?:to |a |à )?(?:her|him|them|me|my \w+|mine|ihn|sie|ihr|ihm|mich|mir|él|ella|mí|elle|lui|moi)\b",
     re.IGNORECASE,
 )
+# An answer that says no, and what is no longer so.
+_SAYS_NO = re.compile(
+    r"^\W*(?:\w+\W+){0,2}(?:no|nah|nope|never|nein|nee|non|um gottes willen|ni hablar|pas question)\b|\b(?:would not|won(?:'|’)t|rather not|live without|do without|"
+    r"lieber nicht|honestly,? no|no,? gracias|non,? merci)\b",
+    re.IGNORECASE,
+)
+_ONCE = re.compile(
+    r"\b(?:was|were|had)\b.{0,30}\b(?:till|until|once|before|back then|in those days)\b|\bused to\b|\bfrüher\b|\bdamals\b|\bwar(?:en)? mal\b|^\W*vorher war\w*\b|"
+    r"^\W*(?:y |pero )?antes\b|\bantes (?:\w+(?:ía|aba|ían|aban)|era|eran)\b|\bavant\b.{0,20}(?:ais|ait|aient)\b|\b(?:l(?:'|’)an passé|l(?:'|’)année dernière) (?:\w+ ){1,3}\w*(?:ais|ait)\b",
+    re.IGNORECASE,
+)
+_PASSIVE = re.compile(
+    r"\b(?:was|were|is|are|been|being|got|gets|wurde\w*|wird|worden|fue|fueron|sido|été)\s+(?:\w+ly\s+)?(?:\w+(?:ed|en|ado|ada|ido|ida|t)|told|sold|paid|given|sent|made)$",
+    re.IGNORECASE,
+)
+_WILL = re.compile(r"wants?|would|möchte|will|quiere|veut|souhaite|wishes|asks?|asked", re.IGNORECASE)
+_KNOWN = re.compile(r"known|bekannte?\w?|conocid\w+|connue?s?", re.IGNORECASE)
+_CALLERS_OWN = re.compile(r"\b(?:caller|customer)(?:'|’)s (?:own )?(?:\w+ )?$", re.IGNORECASE)
+_THE_CALLERS = re.compile(r"\b(?:anrufer|kund|cliente|llama|appelant)\w*$", re.IGNORECASE)
+_THEIR = {
+    language: re.compile(rf"\b(?:{words}) (?:\w+ )?(?P<thing>[^\W\d_]+)", re.IGNORECASE)
+    for language, words in (
+        ("en", "his|her|their"),
+        ("de", r"sein\w{0,2}|(?-i:ihr\w{0,2})"),
+        ("es", "sus?"),
+        ("fr", "son|sa|ses|leurs?"),
+    )
+}
 # A part of a sentence that only says no to something, at its beginning or at its end.
 _REFUSED = re.compile(
     r"^(?:(?:and|but|und|aber|y|pero|et|mais)\s+)?(?:not|nicht|no|pas)\s+(?:\w+\s+){0,2}\w+$|^(?:\w+\s+){1,5}(?:not|nicht|no|pas)$",
@@ -92,7 +121,7 @@ _WANTED = re.compile(
     re.IGNORECASE,
 )
 _CONDITIONAL = re.compile(
-    r"\b(?:wenn|falls)\b.{0,60}\b(?:würde|wäre|hätte|könnte)\w*|\bsi\b.{0,60}\b\w{2,}(?:ría|ríamos|iera|iese|rais|rait|rions)\b|"
+    r"\b(?:wenn|falls)\b.{0,60}\b(?:würde|wäre|hätte|könnte|bräucht|gäb|käm|wär|hätt|könnt|tät)\w*|\bsi\b.{0,60}\b\w{2,}(?:ría|ríamos|iera|iese|rais|rait|rions)\b|"
     r"\bif\b.{0,60}\b(?:would|could|might|\w+(?:'|’)d)\b",
     re.IGNORECASE,
 )
@@ -107,6 +136,10 @@ _REPORTED = re.compile(
 _CONDITION = re.compile(
     r"^\W*(?:(?:only|unless|just|nur|außer|s[oó]lo|solamente|seulement|uniquement|sauf|and|but|und|aber|y|pero|et|mais)\s+)*"
     r"(?:if|unless|wenn|falls|sofern|si|au cas où|en caso de que)\b[^,;:]*$",
+    re.IGNORECASE,
+)
+_IF = re.compile(
+    r"\W*(?:(?:and|but|und|aber|y|pero|et|mais)\s+)?(?:if|unless|wenn|falls|sofern|si(?! \w+ (?:que|qu['’]))|au cas où|en caso de que)\b",
     re.IGNORECASE,
 )
 _KEEPS_CONDITION = re.compile(
@@ -228,9 +261,6 @@ _REQUESTS = re.compile(
     re.IGNORECASE,
 )
 _ASKED = re.compile(r"\b(?:ask|inquir|enquir|frag|erkundig|pregunt|demand|renseign)\w*", re.IGNORECASE)
-_SUBJECT_NAME = re.compile(
-    r"^\W*(?:(?:Mr|Mrs|Ms|Dr|Doctor|Herr|Frau|Señora?|Don|Doña|Madame|Monsieur)\.? )?([A-ZÀ-ÖØ-Þ][\w-]+)(?:['’]s)?\b"
-)
 _APPOSITION = re.compile(r"^\W*[A-ZÀ-ÖØ-Þ][\w-]+, [^,]{3,50},")
 _THING = re.compile(r"(?:['’]s|\bof|de[rs]?|del?|d['’])\s+(?:\w+['’]s )?([^\W\d_]+)")
 _CODE_LIKE = re.compile(r"[A-Z]{1,5}")
@@ -247,21 +277,21 @@ def about_the_caller(content: str) -> bool:
     return _CALLER.match(content) is not None
 
 
-def overstates(talk: Conversation, people: People, fact: Fact) -> str | None:
+def overstates(talk: Conversation, people: People, cast: Cast, fact: Fact) -> str | None:
     """Why a fact says more than its evidence does."""
-    claim = _Claim(talk, people, fact)
+    claim = _Claim(talk, people, cast, fact)
     return next((reason for reason in claim.objections() if reason is not None), None)
 
 
 class _Claim:
     """A fact beside the words that it rests on."""
 
-    def __init__(self, talk: Conversation, people: People, fact: Fact) -> None:
-        self._talk, self._people, self._fact = talk, people, fact
+    def __init__(self, talk: Conversation, people: People, cast: Cast, fact: Fact) -> None:
+        self._talk, self._people, self._cast, self._fact = talk, people, cast, fact
         self._language = people.language
         self._turn = talk.turns[fact.turn]
         self._by_caller = self._turn.role == "user"
-        self._at = max(0, self._turn.text.casefold().find(fact.quote.strip().casefold()))
+        self._at = max(0, self._turn.text.lower().find(fact.quote.strip().lower()))
         start = max((match.end() for match in _STOP.finditer(self._turn.text, 0, self._at)), default=0)
         end = _STOP.search(
             self._turn.text, min(len(self._turn.text), self._at + max(1, len(fact.quote.strip()) - 1))
@@ -280,7 +310,7 @@ class _Claim:
         if self._by_caller:
             yield "a question" if self._is_question() else None
             yield "supposed" if self._is_supposed() else None
-            yield "somebody else's" if self._is_anothers() else None
+            yield "somebody else's" if self._is_anothers() or self._is_anothers_kin() else None
             yield "denied" if self._is_denied() else None
         yield None if self._is_related() else "not about it"
         yield None if self._are_the_people() else "person not in evidence"
@@ -288,6 +318,10 @@ class _Claim:
         yield None if self._are_the_numbers() else "number not in evidence"
         yield "corrected" if self._is_corrected() or self._is_former() else None
         yield None if self._are_the_names() else "name not in evidence"
+        if self._by_caller:
+            yield "denied" if self._is_declined() else None
+            yield "turned round" if self._is_turned_round() else None
+            yield "formerly" if self._was_once() else None
 
     # -- how it is said -------------------------------------------------------------
 
@@ -358,6 +392,8 @@ class _Claim:
             return False
         if _CONDITION.match(self._fact.quote) and len(_WORD.findall(self._fact.quote)) < 9:
             return True
+        if self._clauses and all(_IF.match(clause) for clause in self._clauses):
+            return True
         before = self._turn.text[self._start : self._at]
         before = before[max((match.end() for match in _CONTRAST.finditer(before)), default=0) :]
         if doubtful(_SAYS_IT.sub(" ", _UNKNOWING.sub(" ", before))):
@@ -390,6 +426,96 @@ class _Claim:
         for part in _MARK.split(self._fact.quote):
             (refused if _REFUSED.search(part.strip()) else rest).update(gist(part))
         return bool((refused - rest) & gist(self._fact.content)) and bool(rest)
+
+    def _is_declined(self) -> bool:
+        """Whether the caller says no to a question that the fact has more of its words from than from the answer."""
+        if not self._asked.rstrip().endswith("?") or not _SAYS_NO.search(self._fact.quote):
+            return False
+        content, quote = self._fact.content, self._fact.quote
+        if _NEGATIVE.search(content):
+            return False
+        about = gist(content)
+        figures = {re.sub(r"\D", "", number) for number in _NUMBER.findall(content)}
+        figures |= {str(value) for value in _in_words(content, self._language)}
+        if any(within(figure, quote) and not within(figure, self._asked) for figure in figures):
+            return False
+        answered = sum(near(word, gist(quote)) for word in about)
+        return sum(near(word, gist(self._asked)) for word in about) > answered
+
+    def _was_once(self) -> bool:
+        """Whether the words say expressly that something is no longer so, and the fact that it is."""
+        content = self._fact.content
+        if _FORMER.search(content) or _ONCE.search(content) or tense(content) < 0 or past(content):
+            return False
+        return _ONCE.search(self._fact.quote) is not None and _NOW.search(self._fact.quote) is None
+
+    def _is_anothers_kin(self) -> bool:
+        """Whether the quote speaks of "her mother" and the fact makes her the caller's mother."""
+        content, quote = self._fact.content, self._fact.quote
+        if self._people.speaker(self._fact.turn, self._at).other:
+            return False
+        ours = [
+            one
+            for one in mentions(content, self._language)
+            if _CALLERS_OWN.search(content[: one.start])
+            or _THE_CALLERS.search(content[one.start : one.end])
+            or self._cast.callers(content[one.end :])
+        ]
+        theirs = [match.span() for match in _THEIR[self._language].finditer(quote)]
+        things = {stem(quote[start:end].split()[-1].casefold()) for start, end in theirs}
+        if things & {stem(thing.casefold()) for thing in self._cast.callers_things(content)}:
+            return True
+        others = mentions(quote, self._language)
+        return bool(ours) and all(
+            any(alike(one.kind, {other.kind}) for other in others)
+            and all(
+                any(start <= other.start < end for start, end in theirs)
+                for other in others
+                if alike(one.kind, {other.kind})
+            )
+            for one in ours
+        )
+
+    def _is_turned_round(self) -> bool:
+        """Whether somebody else does in the quote what the fact's subject does: "she owes me", and the caller owes her."""
+        if self._fact.category is Category.EMOTIONAL or self._people.speaker(self._fact.turn, self._at).other:
+            return False
+        told = self._cast.doer(self._fact.content, _CALLER)
+        if told is None:
+            return False
+        for word in _WORD.finditer(told.rest):
+            verb = stem(word[0].casefold())
+            if _WILL.fullmatch(word[0]):
+                return False  # who wants something need not be who does it
+            if not gist(word[0]) or _KNOWN.fullmatch(word[0]):
+                continue
+            if told.rest[: word.start()].strip() and _PASSIVE.search(told.rest[: word.end()]):
+                return False
+            clauses = [clause for clause in self._clauses if near(verb, gist(clause))]
+            return bool(clauses) and all(self._does_not(told, clause, verb) for clause in clauses)
+        return False
+
+    def _does_not(self, told: Doer, clause: str, verb: str) -> bool:
+        at = next(
+            (word for word in _WORD.finditer(clause) if gist(word[0]) and near(verb, gist(word[0]))), None
+        )
+        doer = self._cast.doer_of(clause, at.start(), at.end()) if at is not None else None
+        if doer is None:
+            return False
+        if doer.first or told.first:
+            return doer.first != told.first and not (doer.names & self._cast.caller)
+        names, kin = doer.names, doer.kin
+        theirs = {gender for kind in told.kin for gender in gender_of(kind)} | self._cast.gender_of(
+            told.names
+        )
+        if doer.genders and len(theirs) == 1 and not doer.genders & theirs:
+            return True
+        if doer.genders and told.names and not told.kin:
+            found, related = self._cast.spoken_of(self._fact.turn, self._at, set(doer.genders))
+            names, kin = frozenset(found), frozenset(related)
+        if told.names & names or (told.kin and any(alike(kind, told.kin) for kind in kin)):
+            return False
+        return bool(told.names and names) or bool(told.kin and kin)
 
     def _after_denial(self, told: str) -> bool:
         """Whether the no is about what is refused ("no penicillin") and the fact about why ("she gets a rash")."""
@@ -459,9 +585,7 @@ class _Claim:
             return False
         if self._is_introduced():
             return False
-        if kinds(self._fact.quote, self._language) or any(
-            self._people.another(clause) for clause in self._clauses
-        ):
+        if kinds(self._fact.quote, self._language) or any(self._another(clause) for clause in self._clauses):
             wish = _WANTED.search(self._fact.content) is not None
             return not wish or any(self._people.begins(clause) for clause in self._clauses)
         question = self._asked.rstrip()
@@ -594,36 +718,51 @@ class _Claim:
 
     def _is_their_name(self) -> bool:
         """Whether a fact about somebody by their name rests on words of or about them."""
-        begins = _SUBJECT_NAME.match(self._fact.content)
-        if begins is None or _CALLER.match(self._fact.content) or not self._by_caller:
+        content, quote = self._fact.content, self._fact.quote
+        subject = self._cast.subject(content)
+        if subject is None or _CALLER.match(content) or not self._by_caller:
             return True
-        name = unaccented(begins[1])
-        subject = next(iter(mentions(self._fact.quote, self._language)), None)
-        if (
-            subject is not None
-            and subject.start < 12
-            and name not in unaccented(self._fact.quote)
-            and any(begins[1] in turn.text for turn in self._talk.turns)
-            and not alike(subject.kind, self._people.kin_of(name) | kinds(self._fact.content, self._language))
-        ):
-            return False
-        told = _APPOSITION.match(self._fact.content) and kinds(self._fact.content, self._language)
-        if not (told or self._people.is_name(name)) or name in unaccented(self._fact.quote):
+        ours = set(subject.names)
+        if ours & set(_WORD.findall(unaccented(quote))):
+            return True
+        told = _APPOSITION.match(content) and kinds(content, self._language)
+        if not (told or subject.titled or any(self._cast.is_name(name) for name in ours)):
             return True
         voice = self._people.speaker(self._fact.turn, self._at)
         if self._clauses and all(self._only_own(clause) for clause in self._clauses):
-            return name == voice.name or (not voice.other and name in self._people.caller)
-        lately = self._people.last_name(self._turn.text[: self._at])
-        if _CALLED.search(self._fact.quote) or (lately and lately != name):
+            return voice.name in ours or (not voice.other and bool(ours & self._cast.caller))
+        if _CALLED.search(quote):
             return False
-        wanted = genders(self._fact.quote, self._language) - {""}
-        known = self._people.kin_of(name)
-        return not (wanted and known) or any(
-            not gender_of(kind) or gender_of(kind) & wanted for kind in known
-        )
+        names, kin = self._spoken_of()
+        if not names and not kin:
+            return True
+        known = {kind for name in ours for kind in self._people.kin_of(name)} | kinds(content, self._language)
+        if ours & names or (known and any(alike(kind, known) for kind in kin)):
+            return True
+        return not known and not names and not genders(quote, self._language)
+
+    def _spoken_of(self) -> tuple[set[str], set[str]]:
+        """Of whom the quote speaks: by name or as kin, else before its pronoun, else in the question that it answers."""
+        quote = " ".join(self._clauses) or self._fact.quote
+        names, kin = self._cast.named(quote, set())
+        if names or kin:
+            return names, kin
+        wanted = genders(quote, self._language)
+        if wanted:
+            at = self._turn.text.find(self._clauses[-1].strip(), self._start) if self._clauses else -1
+            return self._cast.spoken_of(self._fact.turn, max(at, self._at), wanted - {""})
+        last = re.split(r"[.!]\s+", self._asked.strip())[-1]
+        names, kin = self._cast.named(last, set())
+        if names or kin or not (wanted := genders(last, self._language)):
+            return names, kin
+        return self._cast.spoken_of(self._fact.turn - 1, len(self._asked) - len(last), wanted - {""})
 
     def _only_own(self, clause: str) -> bool:
-        return own(clause, self._language) and not self._people.another(clause)
+        return own(clause, self._language) and not self._another(clause)
+
+    def _another(self, clause: str) -> bool:
+        """Whether a clause speaks of somebody else, or begins with their name."""
+        return self._people.another(clause) or self._cast.begins(clause)
 
     # -- what it says -------------------------------------------------------------------
 
@@ -862,6 +1001,9 @@ class _Claim:
         for name in _names(content, self._language):
             if not self._is_named(name):
                 return False
+        subject = self._cast.subject(content)
+        if subject is not None and not _CALLER.match(content) and not self._cast.has_said(subject):
+            return False
         if self._is_swapped():
             return False
         full = _NAME_AFTER.findall(content) if self._language == "de" else _FULL_NAME.findall(content)
@@ -870,10 +1012,12 @@ class _Claim:
     def _is_swapped(self) -> bool:
         """Whether the fact has another name where its quote has one."""
         quote = self._fact.quote.strip()
-        ours = _names(self._fact.content, self._language)
+        ours = {name for name in _names(self._fact.content, self._language) if not self._is_theirs(name)}
         new = {name for name in ours if not _said_name(name, quote)}
         theirs = {
-            name for name in _names(f"x {quote}", self._language) if not _said_name(name, self._fact.content)
+            name
+            for name in _names(f"x {quote}", self._language)
+            if self._cast.is_name(unaccented(name)) and not _said_name(name, self._fact.content)
         }
         return bool(new) and len(theirs) >= len(new) and not genders(quote, self._language)
 
@@ -895,11 +1039,17 @@ class _Claim:
                 yield turns[number].text
 
     def _is_named(self, name: str) -> bool:
+        if self._is_theirs(name) and _CALLED.search(self._fact.content) is None:
+            return True
         return any(_said_name(name, text) for text in self._heard_names()) or (
             name.casefold() in _folded(self._talk.agent_name)
             and not kinds(self._fact.content, self._language)
             and _CALLED.search(self._fact.content) is None
         )
+
+    def _is_theirs(self, name: str) -> bool:
+        """Whether a name is the caller's or a relative's; who does what was looked at with the people."""
+        return unaccented(name) in self._cast.caller or bool(self._people.kin_of(name))
 
     def _stand_together(self, full: str) -> bool:
         """Whether the words of a name were said one after the other, if they were said in one turn."""

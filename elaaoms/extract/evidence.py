@@ -7,8 +7,11 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
+from attrs import evolve
+
 from elaaoms.extract import Dropped, Extraction, injection
 from elaaoms.extract.assent import accepts, asks_back, commits, confirms, promised, settles, welcomes
+from elaaoms.extract.cast import Cast
 from elaaoms.extract.claims import about_the_caller, overstates
 from elaaoms.extract.days import NAMES
 from elaaoms.extract.people import People, own
@@ -42,9 +45,15 @@ def verify(conversation: Conversation, facts: Sequence[Fact]) -> Extraction:
 def verify_proposals(conversation: Conversation, facts: Sequence[Fact]) -> Extraction:
     """The same for what a language model proposes: what the fact says must be in its evidence as well."""
     people = People(conversation)
+    cast = Cast(conversation, people)
 
     def objection(talk: Conversation, fact: Fact) -> str | None:
-        return _misquotes(talk, fact) or injection.objection(talk, fact) or _overstates(talk, people, fact)
+        subject = cast.subject(fact.content)
+        if subject is not None and cast.is_caller(subject):
+            fact = evolve(fact, content=subject.recast)
+        return (
+            _misquotes(talk, fact) or injection.objection(talk, fact) or _overstates(talk, people, cast, fact)
+        )
 
     return _sifted(conversation, facts, objection)
 
@@ -150,18 +159,18 @@ def _answer(conversation: Conversation, turn: int) -> str:
 # -- what the fact makes of it ------------------------------------------------------------
 
 
-def _overstates(conversation: Conversation, people: People, fact: Fact) -> str | None:
+def _overstates(conversation: Conversation, people: People, cast: Cast, fact: Fact) -> str | None:
     """Why the fact says more than its evidence does."""
     if _folded(fact.content) == _folded(fact.quote) and (
         own(fact.quote, people.language) or not people.another(fact.quote)
     ):
         return "only repeated"  # a memory is a sentence about the caller, not the caller's sentence
-    return overstates(conversation, people, fact)
+    return overstates(conversation, people, cast, fact)
 
 
 def _sentence(text: str, quote: str) -> tuple[str, str]:
     """What the turn says before the quote's sentence, and that sentence."""
-    at = max(0, text.casefold().find(quote.strip().casefold()))
+    at = max(0, text.lower().find(quote.strip().lower()))
     start = max((match.end() for match in _STOP.finditer(text, 0, at)), default=0)
     end = _STOP.search(text, min(len(text), at + max(1, len(quote.strip()) - 1)))
     return text[:start], text[start : end.end() if end else len(text)]

@@ -56,6 +56,8 @@ _PHRASES: dict[str, tuple[tuple[re.Pattern[str], str | None], ...]] = {
     for language, entries in {
         "en": (
             (r"(mother|father|sister|brother|son|daughter)s?[- ]in[- ]law", None),
+            (r"(?:ex|former)(?:[- ](?:wife|husband|partner|girlfriend|boyfriend))", "ex"),
+            (r"(?:my|our|his|her|their|caller's) ex", "ex"),
             (r"widow(?:er)?", "spouse"),
             (r"(?:my|our) (?:\w+ )?boy", "son"),
             (r"(?:my|our) (?:\w+ )?girl", "daughter"),
@@ -64,6 +66,8 @@ _PHRASES: dict[str, tuple[tuple[re.Pattern[str], str | None], ...]] = {
         ),
         "de": (
             (r"schwieger(mutter|vater|sohn|tochter|eltern)", None),
+            (r"ex[- ]?(?:frau|mann|freund|freundin|partner\w*)|(?:mein|sein|ihr)e?[nmrs]? ex", "ex"),
+            (r"(?:ehemalig|fruher)\w+ (?:frau|mann|freund|freundin|partner\w*)", "ex"),
             (r"schwagerin(?:nen)?", "sister-in-law"),
             (r"schwagers?", "brother-in-law"),
             (
@@ -82,6 +86,7 @@ _PHRASES: dict[str, tuple[tuple[re.Pattern[str], str | None], ...]] = {
         ),
         "es": (
             (r"(?:mi|tu|su|nuestra) (?:\w+ )?mujer|mujer de (?:quien|la|el|del)", "wife"),
+            (r"ex[- ]?(?:marido|mujer|esposa|esposo|novio|novia|pareja)|(?:mi|su) ex", "ex"),
             (r"viud[ao]", "spouse"),
             (r"(?:un|el|mi|su|al|del|nuestro) bebe", "child"),  # "bebe" also drinks
             (
@@ -91,6 +96,10 @@ _PHRASES: dict[str, tuple[tuple[re.Pattern[str], str | None], ...]] = {
         ),
         "fr": (
             (r"(?:ma|ta|sa|votre) (?:\w+ )?femme|femme de (?:l'appelant|la|le|l)", "wife"),
+            (
+                r"(?:ex[- ]?|ancien(?:ne)? )(?:mari|femme|epouse|epoux|conjoint\w*|compagn\w+|copine?|copain)|(?:mon|son) ex",
+                "ex",
+            ),
             (r"belle[- ]mere", "mother-in-law"),
             (r"beau[- ]pere", "father-in-law"),
             (r"belle[- ]soe?ur", "sister-in-law"),
@@ -122,6 +131,7 @@ _GENERAL = {
     "partner": {"wife", "husband", "boyfriend", "girlfriend"},
     "spouse": {"wife", "husband", "partner"},
     "sibling": {"sister", "brother"},
+    "ex": {"wife", "husband", "partner", "boyfriend", "girlfriend"},
     "grandchild": {"grandson", "granddaughter"},
     "friend": {"boyfriend", "girlfriend"},
 }
@@ -181,6 +191,8 @@ _NAME_NEXT = re.compile(
 _NAME_BEFORE = re.compile(
     rf"{_NAME},?\s+(?:(?:is|ist|es|est|c'est|,)\s+)?(?i:my|our|the caller's|the|die|der|el|la|le|l'|mein\w{{0,2}}|unser\w{{0,2}}|mi|nuestr[oa]|mon|ma|notre)\s*(?:\w+\s+)?$"
 )
+_BARE_ARTICLE = re.compile(r"\b(?:the|die|der|el|la|le)\s+(?:\w+\s+)?$")
+_APPOSITION_ENDS = re.compile(r"\s*(?:[,.;:!?)]|$|(?:of|von|de|der|des|du)\b)")
 _NAME_BEGINS = re.compile(
     rf"^\W*(?:(?:and|but|so|und|aber|y|pero|et|mais|also|oh|well)\s+)?{_NAME.split('(?:', maxsplit=1)[0]})(?=[’'\s.,])"
 )
@@ -199,6 +211,11 @@ _HEDGES = re.compile(
     re.IGNORECASE,
 )
 _OF_ANOTHER = re.compile(r"\b(?:her|his|their|seine?|ihr|ihre|su|sa|son)\s+$")
+# Before a word for what the speaker is to somebody else: "I'm Ann, the daughter".
+_THE_SPEAKER = re.compile(
+    r"\b(?:i(?:'|’)m|i am|this is|ich bin|hier ist|soy|habla|je suis|moi c(?:'|’)est)\b[^.;:?!]{0,24}\b(?:the|her|his|their|d(?:er|ie)|seine?|ihre?|el|la|su|le|son|sa|leur)\s+$",
+    re.IGNORECASE,
+)
 _ASKS_A_NAME = re.compile(
     r"\b(?:names?|called|heißt|heißen|namen?|llama|llaman|nombres?|appelle|appellent|noms?|prénoms?)\b",
     re.IGNORECASE,
@@ -235,17 +252,18 @@ _TOGETHER = re.compile(
 _GREETS = re.compile(
     r"^\W*(?:hello|hi|hey|hallo|guten \w+|grüß|hola|buen[oa]s|bonjour|bonsoir|allô|salut)\b", re.IGNORECASE
 )
+_RELATIVES = frozenset({"husband", "wife", "partner", "spouse"})
 _WHO = r"([A-ZÀ-ÖØ-Þ][\w’'-]+)"
 _INTRODUCES = {
     "en": re.compile(
-        rf"\b(?i:this is|it's|i'm|i am|my name is|my name's|(?<!his )(?<!her )(?<!their )name's) {_WHO}|(?:^|[,.!] ?)\W*{_WHO}(?: {_WHO})? (?:here|speaking|again)\b"
+        rf"\b(?i:this is|it's|i'm(?: the \w+,)?|i am|my name is|my name's|(?<!his )(?<!her )(?<!their )name's) {_WHO}|(?:^|[,.!] ?)\W*{_WHO}(?: {_WHO})? (?:here|speaking|again)\b"
     ),
     "de": re.compile(
-        rf"\b(?i:hier ist|hier spricht|ich bin(?: die| der)?|ich heiße|mein name ist) {_WHO}|^\W*{_WHO}(?: {_WHO})? (?:hier|am Apparat)\b"
+        rf"\b(?i:hier ist|hier spricht|ich bin(?: (?:die|der)(?: \w+,)?)?|ich heiße|mein name ist) {_WHO}|^\W*{_WHO}(?: {_WHO})? (?:hier|am Apparat)\b"
     ),
     "es": re.compile(rf"\b(?i:soy|le habla|habla|me llamo|mi nombre es) {_WHO}"),
     "fr": re.compile(
-        rf"\b(?i:c'est|c’est|ici|je suis|je m'appelle|je m’appelle|mon nom est) {_WHO}|^\W*{_WHO}(?: {_WHO})? à l['’]appareil"
+        rf"\b(?i:c'est|c’est|ici|je suis|je m'appelle|je m’appelle|mon nom est) {_WHO}|(?:^|, )\W*{_WHO}(?: {_WHO}){{0,2}} à l['’]appareil"
     ),
 }
 _HANDS_OVER = {
@@ -271,6 +289,11 @@ _HANDS_OVER = {
         re.IGNORECASE,
     ),
 }  # fmt: skip
+_HANDS_BACK = re.compile(
+    r"\b(?:(?:give|pass|hand|put) you (?:right |straight )?back|here(?:'s| is) (?:my |the )?\w+ (?:again|back)|geb\w* (?:sie |dich |ihnen )?(?:wieder )?zurück|"
+    r"le (?:vuelvo a pasar|devuelvo)|je vous (?:la |le )?(?:repasse|rends))\b",
+    re.IGNORECASE,
+)
 _AGAIN = {
     "en": re.compile(r"\b(?:me again|i'?m back|back again|again here|it'?s me\b|\w+ again)(?=\W|$)", re.IGNORECASE),
     "de": re.compile(r"\bwieder (?:da|dran|ich|am apparat)\b|\bich bin'?s\b|\bhier (?:ist |bin )?wieder\b|\bjetzt wieder ich\b", re.IGNORECASE),
@@ -474,6 +497,10 @@ class People:
                 return name
         return ""
 
+    def subjects(self) -> set[str]:
+        """The names that stand where a clause has its subject, anywhere in the call."""
+        return {name for turn in self._turns if (name := self._subject(turn.text))}
+
     def begins(self, text: str) -> bool:
         """Whether a third person stands where a clause has its subject."""
         return self.another(" ".join(text.split()[:3]))
@@ -547,10 +574,11 @@ class People:
                 if (not wanted or not one.gender or one.gender in wanted)
                 and one.kind not in but
                 and not _OF_ANOTHER.search(unaccented(text)[: one.start])
+                and not _THE_SPEAKER.search(text[: one.start])
             ]
             bare = unaccented(text)
             for match in _TOKEN.finditer(bare):
-                known = self._named.get(match[0])
+                known = self._named.get(match[0]) if match[0] not in self.caller else None
                 if known and (not wanted or any(_fits(kind, wanted) for kind in known)) and not known & but:
                     found.append((match.end(), known))
             if found:
@@ -572,6 +600,7 @@ class People:
         """When the telephone changes hands, and who has it then."""
         changes: list[tuple[int, int, Voice]] = []
         current, coming, caller, asked = Voice(), None, "", ""
+        back = False
         for number, turn in enumerate(self._turns):
             if turn.role != "user" or not turn.text:
                 asked = turn.text or asked
@@ -580,6 +609,10 @@ class People:
             if coming is not None:
                 current, coming = coming, None
                 changes.append((number, 0, current))
+            elif back and current.other:
+                current = Voice()
+                changes.append((number, 0, current))
+            back = current.other and _HANDS_BACK.search(turn.text) is not None
             for start, sentence in _sentences(turn.text):
                 introduced = _INTRODUCES[self.language].search(sentence)
                 name = unaccented(next(filter(None, introduced.groups()), "")) if introduced else ""
@@ -594,7 +627,12 @@ class People:
                 elif name and current.other and not current.name:
                     current = current.called(name)
                     changes.append((number, start, current))
-                elif name and not current.other and not caller:
+                elif (
+                    name
+                    and not current.other
+                    and not caller
+                    and not self._named.get(name, set()) & _RELATIVES
+                ):
                     caller = name
                     self.caller.add(name)
                 elif (
@@ -649,6 +687,12 @@ def beside(text: str, mention: Mention) -> Iterator[str]:
     """The names that stand beside a mention: "my aunt Mabel", "Derya, my niece"."""
     after = _NAME_NEXT.match(text, mention.end)
     before = _NAME_BEFORE.search(text[max(0, mention.start - 60) : mention.start])
+    if (
+        before is not None
+        and _BARE_ARTICLE.search(before[0])
+        and not _APPOSITION_ENDS.match(text, mention.end)
+    ):
+        before = None  # "I'm Ann, the father is ..."
     for match in (after, before):
         yield from (name for name in match[1].split() if name.lower() not in COMMON) if match else ()
 
