@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from conftest import grows_linearly
 from test_evidence import call, fact, reason
 
 from elaaoms.evaluation import hard_set
@@ -124,3 +125,12 @@ def test_of_calls_about_whole_families_no_more_passes_and_no_less_is_kept_than_w
     report = verification(hard_set())
     assert report["kept"] >= 0.70
     assert report["passed"] <= 0.17
+
+
+@pytest.mark.parametrize(
+    "unit", ["A", "Anna ", "Anna, ", "her mother said ", "thanks Anna. ", "Mr Aa ", "i "]
+)
+def test_an_endless_turn_is_checked_in_time(unit: str) -> None:
+    claim = fact("The caller was told that Anna owes 3 pounds to her mother.", (unit * 10).strip()[:80])
+    short, long = said("en", unit * (2_000 // len(unit))), said("en", unit * (16_000 // len(unit)))
+    assert grows_linearly(lambda: reason(short, claim), lambda: reason(long, claim), 8)

@@ -44,7 +44,7 @@ _DESCRIBED = re.compile(
 _FIRST_OF_ALL = re.compile(r"[.!?…]+\s+")
 _NAMES = re.compile(rf"\b{_WORD}")
 # A capital in the middle of a sentence, with the word before it: a name, where that is no article.
-_PROPER = re.compile(rf"(?P<before>[^\W\d_]+),? (?P<name>{_WORD})")
+_PROPER = re.compile(rf"\b(?P<before>[^\W\d_]+),? (?P<name>{_WORD})")
 _ARTICLES = frozenset(
     """the a an my our your der die das den dem des ein eine einen einem einer mein meine meinen meinem meiner unser unsere
     ihr ihre ihren sein seine kein keine zum zur im am beim vom el la los las un una mi su le les une mon ma votre au du""".split()

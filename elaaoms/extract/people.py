@@ -304,7 +304,7 @@ _AGAIN = {
 
 def unaccented(text: str) -> str:
     """`text` in small letters without accents, as speech recognition may have written it; as long as it was."""
-    return "".join(_bare(letter) for letter in text)
+    return text.lower() if text.isascii() else "".join(map(_bare, text))
 
 
 @lru_cache(maxsize=1024)
