@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 _YES = (
-    r"yes|yeah|yep|yup|aye|correct|right|exactly|indeed|it is|that(?:'|’)?s (?:it|me|correct|right)|ja|jawohl|jep|genau|richtig|"
-    r"stimmt|korrekt|sí|si|correcto|exacto|eso es|así es|claro|oui|ouais|exact|exactement|c(?:'|’)est (?:ça|cela|exact|bien ça)|tout à fait"
+    r"yes|yeah|yep|yup|aye|correct|right|exactly|indeed|it is|that(?:'|’)?s (?:it|me|him|her|them|us|the one|correct|right)|spot on|bang on|ja|so ist es|das stimmt|jawohl|jep|genau|richtig|"
+    r"stimmt|korrekt|sí|si|correcto|exacto|eso es|así es|es[oa](?: misma?o?)?|claro|dale|ándale|oui|ouais|exact|exactement|c(?:'|’)est (?:ça|cela|exact|bien ça)|tout à fait"
 )
 _WELCOME = (
-    r"perfect|great|lovely|wonderful|fine|good|brilliant|excellent|absolutely|definitely|that(?:'|’)?s (?:great|fine|perfect|good|lovely)|"
+    r"perfect|great|grand|smashing|terrific|lovely|wonderful|fine|good|brilliant|excellent|absolutely|definitely|that(?:'|’)?s (?:great|fine|perfect|good|lovely)|"
     r"that (?:works|sounds)|sounds|works|super|prima|gut|passt|das passt|einverstanden|perfekt|in ordnung|perfecto|vale|de acuerdo|"
     r"está bien|me parece (?:muy )?(?:bien|perfecto)|(?:das |ist |das ist )?(?:gut|recht|okay)|c(?:'|’)est (?:bon|bien)|estupendo|genial|muy bien|parfait|d(?:'|’)accord|très bien|entendu|ça marche|ça me va|bien"
 )
@@ -20,6 +20,10 @@ _THANKS = (
     r"muchas gracias|bueno|volontiers|merci|c(?:'|’)est (?:très |bien )?(?:gentil|parfait|noté)|avec plaisir"
 )
 _FILLER = r"^\W*(?:(?:um+|uh+|oh|ah|ay|aw|well|so|very|really|sehr|muy|très|äh+|ähm|na|also|ach|eh|pues|bueno|ben|bah|bon|euh|and|und|y|et)\W+)*"
+# What was said is often said again before the yes ("Tuesday, great"), and a question that thanks ("Could you? Yes").
+_FILLER += (
+    r"(?:(?:(?!no\b|not\b|nein\b|nicht\b|non\b|pas\b|wait\b|but\b|aber\b|pero\b|mais\b)\w+\s?){1,5},\s+|(?:could|would|can|will) you\?\s+)?"
+)
 _CONFIRMS = re.compile(rf"{_FILLER}(?:{_YES})(?![\w'’])", re.IGNORECASE)
 _WELCOMES = re.compile(rf"{_FILLER}(?:{_YES}|{_WELCOME})(?![\w'’])", re.IGNORECASE)
 _ACCEPTS = re.compile(rf"{_FILLER}(?:{_YES}|{_WELCOME}|{_THANKS})(?![\w'’])", re.IGNORECASE)
