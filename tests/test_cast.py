@@ -134,3 +134,18 @@ def test_an_endless_turn_is_checked_in_time(unit: str) -> None:
     claim = fact("The caller was told that Anna owes 3 pounds to her mother.", (unit * 10).strip()[:80])
     short, long = said("en", unit * (2_000 // len(unit))), said("en", unit * (16_000 // len(unit)))
     assert grows_linearly(lambda: reason(short, claim), lambda: reason(long, claim), 8)
+
+
+THINGS = [
+    ("en", "I'm having surgery on my wrist.", "The caller is having surgery on the ankle.", "The caller is having surgery on the wrist."),
+    ("fr", "Le chien est à mon voisin.", "L'appelant a un chien.", "Le chien est au voisin de l'appelant."),
+    ("en", "He'll be twelve in March, so eleven.", "The caller's son is 12.", "The caller's son is 11."),
+    ("en", "Send the bill to my sister, no, to me.", "The bill goes to the caller's sister.", "The bill goes to the caller."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "line", "wrong", "right"), THINGS)
+def test_one_thing_is_not_put_for_another(language: str, line: str, wrong: str, right: str) -> None:
+    talk = said(language, "My son is with me.", line)
+    assert reason(talk, fact(wrong, line.rstrip("."), turn=1)) is not None
+    assert reason(talk, fact(right, line.rstrip("."), turn=1)) is None

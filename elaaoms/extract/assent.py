@@ -21,9 +21,7 @@ _THANKS = (
 )
 _FILLER = r"^\W*(?:(?:um+|uh+|oh|ah|ay|aw|well|so|very|really|sehr|muy|très|äh+|ähm|na|also|ach|eh|pues|bueno|ben|bah|bon|euh|and|und|y|et)\W+)*"
 # What was said is often said again before the yes ("Tuesday, great"), and a question that thanks ("Could you? Yes").
-_FILLER += (
-    r"(?:(?:(?!no\b|not\b|nein\b|nicht\b|non\b|pas\b|wait\b|but\b|aber\b|pero\b|mais\b)\w+\s?){1,5},\s+|(?:could|would|can|will) you\?\s+)?"
-)
+_FILLER += r"(?:(?:(?!no\b|not\b|nein\b|nicht\b|non\b|pas\b|wait\b|but\b|aber\b|pero\b|mais\b)\w+\s?){1,5},\s+|(?:could|would|can|will) you\?\s+)?"
 _CONFIRMS = re.compile(rf"{_FILLER}(?:{_YES})(?![\w'’])", re.IGNORECASE)
 _WELCOMES = re.compile(rf"{_FILLER}(?:{_YES}|{_WELCOME})(?![\w'’])", re.IGNORECASE)
 _ACCEPTS = re.compile(rf"{_FILLER}(?:{_YES}|{_WELCOME}|{_THANKS})(?![\w'’])", re.IGNORECASE)

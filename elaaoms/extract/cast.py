@@ -254,6 +254,11 @@ class Cast:
                     found[unaccented(match["name"])]["m" if title in _OF_MEN else "f"] += 9
         return {name: {votes.most_common(1)[0][0]} for name, votes in found.items()}
 
+    def uncapitalised(self, text: str) -> set[str]:
+        """First names of this call that speech recognition wrote in small letters."""
+        words = {unaccented(word) for word in _SMALL.findall(text)}
+        return words & self._persons & FIRST_NAMES - self.caller
+
     def spoken_of(self, number: int, at: int, wanted: set[str]) -> tuple[set[str], set[str]]:
         """Of whom the nearest words before a place of a turn speak that speak of anybody: their names, and their kinds.
 

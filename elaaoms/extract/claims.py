@@ -22,10 +22,17 @@ _HARM = re.compile(
     r"\b(?:allerg\w+|allergi\w+|intoleran\w+|alérgic\w+)\s+(?:to|gegen|auf|al?|à|aux?|contre)\s+(?:(?:the|all?|l(?:'|’)|la|les|los|las|el|dem|die|den)\s*)?([^\W\d_]+)",
     re.IGNORECASE,
 )
+# Two words with what links them: "surgery on the ankle", "Operation am Knie".
+_LINKED = re.compile(
+    r"([^\W\d_]{4,}) (on|in|at|to|with|from|am|an|im|auf|mit|bei|en|con|al|au|à|dans|sur|avec) "
+    r"(?:(?:the|my|our|his|her|their|an?|der|die|das|dem|den|mein\w*|sein\w*|ihr\w*|la|el|las|los|mi|su|le|les|mon|ma|son|sa|l['’]) ?)?([^\W\d_]{4,})",
+    re.IGNORECASE,
+)
 # Cosines above which a fact says in other words what was said, with and without a word or a number of it.
 APART = 0.15  # and below which a single word does not make it about the same
 AKIN = 0.35
 CLOSE = 0.45
+SAME = 0.6  # above which one word may stand for another
 
 
 def about_the_caller(content: str) -> bool:
@@ -68,6 +75,8 @@ def _is_related(claim: Claim) -> bool:
         harm[1].casefold() in folded(claim.around) or near(stem(harm[1].casefold()), gist(claim.around))
     ):
         return False
+    if _is_of_another_thing(claim):
+        return False
     about = gist(content)
     figures = {re.sub(r"\D", "", number) for number in NUMBER.findall(content)}
     exact = any(len(figure) >= 3 and within(figure, claim.around) for figure in figures)
@@ -86,6 +95,23 @@ def _is_related(claim: Claim) -> bool:
     if sum(near(word, gist(claim.lately)) for word in about) > 1:
         return True  # in other words than the question before the last, that its turn still is about
     return claim.language == "en" and _means_alike(claim) >= (AKIN if words or others else CLOSE)
+
+
+def _is_of_another_thing(claim: Claim) -> bool:
+    """Whether the quote has another word where the fact has one that was never said: a wrist for an ankle."""
+    said = {
+        (stem(of.casefold()), link.casefold()): thing for of, link, thing in _LINKED.findall(claim.fact.quote)
+    }
+    for of, link, thing in _LINKED.findall(claim.fact.content):
+        other = said.get((stem(of.casefold()), link.casefold()))
+        if other is None or min(len(thing), len(other)) < 4 or not (gist(thing) and gist(other)):
+            continue
+        if own(other, claim.language) or near(stem(thing.casefold()), gist(claim.around)):
+            continue
+        if likeness(thing, other) >= SAME:
+            continue
+        return True
+    return False
 
 
 def _means_alike(claim: Claim) -> float:

@@ -92,7 +92,7 @@ _PERIOD = re.compile(
 # What takes back the words before it. A "no" does so on its own or before what is put in their place; before any
 # other word it denies what follows: "Friday's no good", "el jueves no puedo".
 CORRECTS = re.compile(
-    r"\b(?:nah|sorry|wait|hang on|i mean(?:t)?|rather|correction|nein|nee|entschuldigung|quatsch|moment|ich meine|perdón|perdona|mejor dicho|"
+    r"\b(?:nah|sorry|wait|hang on|i mean(?:t)?|rather|correction|nein|nee|entschuldigung|quatsch|schmarrn|unsinn|moment|ich meine|perdón|perdona|mejor dicho|"
     r"digo|quiero decir|non|pardon|enfin|plutôt|je veux dire|"
     r"no(?=\s*(?:[,.;:!…–—-]|$)|\s+(?:it|that|make|the|el|sorry|wait|perdón|espera|um|uh|eh|\d|"
     rf"(?:{'|'.join(sorted(NUMBER_WORDS | NAMES, key=len, reverse=True))})\b)))",

@@ -32,6 +32,14 @@ from elaaoms.memory import Fact
 _BUT_NOW = re.compile(
     r"\b(?:but|now|aber|jetzt|nun|sondern|pero|ahora|sino|mais|maintenant|désormais)\b|,", re.IGNORECASE
 )
+_AGE = re.compile(
+    r"\b(?:is|ist|tiene|a)\s+(?P<age>\d{1,3})(?=\s+(?:years? old|jahre? alt|años|ans)\b|\W*$)", re.IGNORECASE
+)
+# What somebody will be, up to the end of the clause.
+_TURNS = re.compile(
+    r"(?:\b(?:will be|turns|turning|going to be|wird|werden|cumplirá|cumple|va a cumplir|va avoir|aura|fêtera)\b|['’]ll be\b)[^.,;!?]{0,40}",
+    re.IGNORECASE,
+)
 _PAIRED = re.compile(r"\b(\d{1,2})\s*(?::|uhr|h|heures?|horas y|y|\.)\s*(\d{2})\b(?![.,]?\d)", re.IGNORECASE)
 _FULL_HOUR = re.compile(r"(?<=\d)[:.]00\b(?!\d)|(?<=\d h )00\b")
 _HALVES = re.compile(r"\b(?:half|quarter|halb\w*|viertel\w*|media|cuarto|demie?|quart)\b", re.IGNORECASE)
@@ -134,7 +142,7 @@ def are_the_numbers(claim: Claim) -> bool:
             or not _yearly(claim, digits)
         ):
             return False
-    if _is_misplaced(claim):
+    if _is_misplaced(claim) or _is_an_age_to_come(claim):
         return False
     for first, second in _PAIRED.findall(_FULL_HOUR.sub(" ", content)):
         if {first, second} <= days or (_HALVES.search(claim.around) and second in ("15", "30", "45")):
@@ -144,6 +152,12 @@ def are_the_numbers(claim: Claim) -> bool:
     return all(
         _counts(claim, str(value)) for value in in_words(content, claim.language) if str(value) not in days
     )
+
+
+def _is_an_age_to_come(claim: Claim) -> bool:
+    """Whether somebody will be as old as the fact says that they are: "he'll be twelve in March"."""
+    age = _AGE.search(claim.fact.content)
+    return age is not None and any(within(age["age"], match[0]) for match in _TURNS.finditer(claim.turn.text))
 
 
 def _is_misplaced(claim: Claim) -> bool:

@@ -54,6 +54,7 @@ def _is_swapped(claim: Claim) -> bool:
         for name in names(f"x {quote}", claim.language)
         if claim.cast.is_name(unaccented(name)) and not said_name(name, claim.fact.content)
     }
+    theirs |= claim.cast.uncapitalised(quote) - {unaccented(word) for word in folded(claim.fact.content)}
     return bool(new) and len(theirs) >= len(new) and not genders(quote, claim.language)
 
 

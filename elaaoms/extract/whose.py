@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from elaaoms.extract.cast import Doer
 from elaaoms.extract.claim import CALLED, CALLER, CLAUSE, MARK, WANTED, WORD, Claim, folded
+from elaaoms.extract.days import CORRECTS
 from elaaoms.extract.gist import gist, near, stem
 from elaaoms.extract.named import said_name
 from elaaoms.extract.people import (
@@ -28,6 +29,11 @@ _PASSIVE = re.compile(
     re.IGNORECASE,
 )
 _WILL = re.compile(r"wants?|would|möchte|will|quiere|veut|souhaite|wishes|asks?|asked", re.IGNORECASE)
+_BELONGS = re.compile(
+    r"\b(?:belongs? to|is owned by|gehör(?:t|en)|(?:es|son) de|(?:est|sont) à|appartien\w+ à) (?=(?:my|our|mein|unser|mi|nuestr|mon|ma|notre))",
+    re.IGNORECASE,
+)
+_HAS = re.compile(r"\W*(?:has|have|owns|hat|besitzt|tiene|posee|a|possède)\b", re.IGNORECASE)
 _KNOWN = re.compile(r"known|bekannte?\w?|conocid\w+|connue?s?", re.IGNORECASE)
 _CALLERS_OWN = re.compile(r"\b(?:caller|customer)(?:'|’)s (?:own )?(?:\w+ )?$", re.IGNORECASE)
 _THE_CALLERS = re.compile(r"\b(?:anrufer|kund|cliente|llama|appelant)\w*$", re.IGNORECASE)
@@ -152,7 +158,7 @@ def is_anothers(claim: Claim) -> bool:
     """Whether the words are said by or of somebody else, and the fact is about the caller."""
     caller = CALLER.match(claim.fact.content)
     named = kinds(claim.fact.content, claim.language)
-    if _is_made_their_own(claim):
+    if _is_made_their_own(claim) or _belongs_to_another(claim):
         return True
     voice = claim.people.speaker(claim.fact.turn, claim.at)
     if (
@@ -216,6 +222,16 @@ def is_anothers(claim: Claim) -> bool:
     return claim.people.another(last) and not _QUESTION_TO_YOU.search(last)
 
 
+def _belongs_to_another(claim: Claim) -> bool:
+    """Whether the quote says expressly that a relative owns what the fact says that the caller has."""
+    owner = _BELONGS.search(claim.fact.quote)
+    return (
+        owner is not None
+        and _HAS.match(CALLER.sub("", claim.fact.content)) is not None
+        and bool(mentions(claim.fact.quote[owner.end() :][:30], claim.language))
+    )
+
+
 def _is_made_their_own(claim: Claim) -> bool:
     """Whether the fact gives the caller what the quote gives to a relative: done by themselves, or of their own."""
     content, quote = claim.fact.content, claim.fact.quote
@@ -267,6 +283,8 @@ def are_the_people(claim: Claim) -> bool:
     if not named:
         return True
     quoted = kinds(claim.fact.quote, claim.language)
+    if _is_taken_back(claim, quoted):
+        return False
     voice = claim.people.speaker(claim.fact.turn, claim.at)
     caller = CALLER.match(content)
     theirs = caller is None or bool(caller["possess"])
@@ -291,6 +309,20 @@ def are_the_people(claim: Claim) -> bool:
             claim.people.meant(claim.fact.turn, claim.at, gender_of(kind) & wanted or wanted, but=quoted),
         )
         for kind in missing
+    )
+
+
+def _is_taken_back(claim: Claim, quoted: set[str]) -> bool:
+    """Whether the quote takes back a person of the fact's: "to my sister, no, to me"."""
+    taken = CORRECTS.search(claim.fact.quote)
+    if taken is None:
+        return False
+    after = claim.fact.quote[taken.end() :]
+    meant = kinds(after, claim.language)
+    return (
+        bool(quoted - meant)
+        and (bool(meant) or own(after, claim.language))
+        and not (meant and any(alike(kind, meant) for kind in kinds(claim.fact.content, claim.language)))
     )
 
 
