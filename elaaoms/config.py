@@ -562,6 +562,12 @@ class Storage:
         "without one can be neither read again nor recovered",
         _Between(0, 36_500),
     )
+    keep_access_days: int = _setting(
+        365,
+        "How long the audit trail says who was shown which memories, in days. Who changed or removed what stays in "
+        "it for ever",
+        _Between(31, 36_500),
+    )
 
 
 @frozen(kw_only=True)

@@ -33,7 +33,8 @@ from elaaoms import __version__, dashboard, elevenlabs, supervisor
 from elaaoms.alerts import Alerts, Condition, Hours, above, below, disabled, named, silent
 from elaaoms.announcements import Announcements
 from elaaoms.archive import Archive, disk_errors, write_whole
-from elaaoms.audit import Accesses, SQLiteAuditTrail
+from elaaoms.audit import US, Accesses, Entry
+from elaaoms.audit.sqlite import SQLiteAuditTrail
 from elaaoms.backfill import Backfill, Capture, Local
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
@@ -73,6 +74,7 @@ from elaaoms.replica.outbox import Outbox
 from elaaoms.retention import let_go
 from elaaoms.same import by_meaning
 from elaaoms.server import ADMIN, PUBLIC, Route, Services, make_app
+from elaaoms.server.brake import Brake
 from elaaoms.server.connections import Listener, close_door, most_connections
 from elaaoms.server.rates import Rates
 from elaaoms.server.timings import Timings
@@ -94,9 +96,10 @@ LOOK_EVERY_S = 20.0  # whether the replica is back
 RESUME_EVERY_S = 1800.0
 DAY_S = 86400.0
 LAG_EVERY_S = 0.5
-KEEP_EVERY_S = 10.0  # what agents were told of shared memories, in the audit trail
+KEEP_EVERY_S = 10.0  # who was shown which memories, in the audit trail
 ALERT_EVERY_S = 30.0
 HOUR_S = 3600.0
+GUESSES = 10  # wrong admin tokens that one address may try in a minute
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
 SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
@@ -139,6 +142,8 @@ async def running(
         async with asyncio.TaskGroup() as group:
             if await _stopped_well(config.data, services.database):
                 services.ingest.complete()
+            else:
+                await _note_a_gap(services)
             meanwhile = [group.create_task(_adopt(services), name="adopt")]
             await asyncio.wait(meanwhile, timeout=ADOPT_S)
             group.create_task(_work(services, stop), name="worker")
@@ -164,10 +169,6 @@ async def running(
                 stop.set()
                 for task in meanwhile:
                     task.cancel()
-        try:
-            await services.accesses.keep()
-        except ElaaomsError as error:
-            log.warning("the last accesses are not in the audit trail: %s", error)
         if services.ingest.recorded and not fatal.done():
             await _stopping_well(config.data, services.database)
 
@@ -235,12 +236,20 @@ async def _opened(
             try:
                 yield services, lock
             finally:
+                await _last_accesses(services)
                 await services.shelf.close()
                 await services.extractor.close()
                 if services.replica is not None:
                     await services.replica.close()
                 if services.meaning is not None:
                     await services.meaning.close()
+
+
+async def _last_accesses(services: Services) -> None:
+    try:
+        await services.accesses.keep()
+    except ElaaomsError as error:
+        log.warning("the last accesses are not in the audit trail: %s", error)
 
 
 @asynccontextmanager
@@ -337,12 +346,14 @@ async def _compose(
     )
     replica = await replica_of(config, secrets, database, memories, queue, secret, clock)
     meaning = await meaning_of(config, secrets, database, queue, clock)
+    accesses = Accesses(database, audit, clock=clock, lost=metrics.access_lost)
     recall = Recall(
         memories,
         shelf,
         directory,
         announcements,
         profiles,
+        accesses,
         elsewhere=replica,
         nearness=meaning,
         privacy=privacy,
@@ -426,13 +437,14 @@ async def _compose(
         shelf=shelf,
         recall=recall,
         audit=audit,
-        accesses=Accesses(database, audit, clock=clock),
+        accesses=accesses,
         metrics=metrics,
         rates=Rates(
             caller_per_minute=config.limits.caller_per_minute,
             agent_per_minute=config.limits.agent_per_minute,
             clock=clock,
         ),
+        brake=Brake(clock, attempts=GUESSES),
         timings=Timings(clock),
         aside=tuple(set_aside_before(config.data)),
         replica=replica,
@@ -653,7 +665,7 @@ async def _tidy(services: Services) -> None:
                 log.info("%d erasures were finished", finished)
             if services.ingest.behind and (adopted := await services.ingest.catch_up()):
                 log.warning("%d archived bodies are recorded now", adopted)
-            if loop.time() - kept >= KEEP_EVERY_S:
+            if services.accesses.many or loop.time() - kept >= KEEP_EVERY_S:
                 kept = loop.time()
                 await services.accesses.keep()
             if loop.time() - pruned >= PRUNE_EVERY_S:
@@ -670,8 +682,9 @@ async def _tidy(services: Services) -> None:
 
 
 async def _outlive(services: Services) -> None:
-    """Remove what the archive kept for as long as `[storage]` says."""
+    """Remove what was kept for as long as `[storage]` says."""
     storage = services.config.storage
+    await services.audit.prune(before=services.clock() - storage.keep_access_days * DAY_S)
     for days, audio in ((storage.keep_audio_days, True), (storage.keep_payload_days, False)):
         if days:
             before = services.clock() - days * DAY_S
@@ -1064,6 +1077,16 @@ async def _stopped_well(data: Path, database: Database) -> bool:
     agree = noted == await _note(data, database, rows[0]["value"])
     await database.write(lambda tx: tx.execute("DELETE FROM settings WHERE name = 'stopped'").rowcount)
     return agree
+
+
+async def _note_a_gap(services: Services) -> None:
+    """Say in the audit trail that a process which did not end well may have taken the last accesses with it."""
+    at = services.clock()
+    if not (await services.calls.counts())["callers"]:
+        return  # nobody was known whose memories could have been shown
+    details = {"seconds_at_most": KEEP_EVERY_S}
+    entry = Entry(at=at, actor=US, action="audit.interrupted", subjects=(), details=details)
+    await services.database.write(lambda tx: services.audit.note(tx, entry))
 
 
 async def _note(data: Path, database: Database, token: str) -> str:

@@ -92,25 +92,39 @@ def _prepared(
     now: float,
     languages: Iterable[LastCall] = (),
 ) -> Prepared:
-    name = _name(memories)
+    named = _named(memories)
+    name = _name(named)
+    lines, listed = _memory_lines(memories)
+    context, placed = _context(memories)
     variables: dict[str, str | bool] = {
         "caller_known": True,
         "caller_name": spoken(name),
         "memory_greeting": _greeting(name, memories, last, languages, style),
-        "caller_memory": _memory_lines(memories),
+        "caller_memory": lines,
         "last_call_summary": _cut(spoken(last.summary), MAX_SUMMARY) if last else "",
-        "caller_context": _context(memories),
+        "caller_context": context,
     }
-    return Prepared(variables=variables, prepared_at=now, expires_at=now + style.expires_days * DAY_S)
+    told = dict.fromkeys((*([named.id] if named and name else []), *listed, *placed))
+    return Prepared(
+        variables=variables,
+        prepared_at=now,
+        expires_at=now + style.expires_days * DAY_S,
+        memories=tuple(told),
+    )
 
 
-def _name(memories: Sequence[Memory]) -> str:
-    """The caller's name as it is written, unless two names stand against each other."""
+def _named(memories: Sequence[Memory]) -> Memory | None:
+    """The memory that says the caller's name, unless two names stand against each other."""
     named = [memory for memory in memories if memory.slot == "name"]
-    if len(named) != 1 or named[0].conflict_with is not None:
+    return named[0] if len(named) == 1 and named[0].conflict_with is None else None
+
+
+def _name(named: Memory | None) -> str:
+    """The caller's name as it is written."""
+    if named is None:
         return ""
-    name = name_in(named[0].content)
-    title = _TITLE.search(named[0].source_quote)
+    name = name_in(named.content)
+    title = _TITLE.search(named.source_quote)
     return f"{title[1].rstrip('.').title()} {name}" if name and title and " " not in name else name
 
 
@@ -178,8 +192,10 @@ def day(at: float) -> str:
     return f"{moment.day} {moment:%b %Y}"
 
 
-def _memory_lines(memories: Sequence[Memory]) -> str:
+def _memory_lines(memories: Sequence[Memory]) -> tuple[str, list[str]]:
+    """What fits of the memories, a line each, and the ids of those."""
     lines: list[str] = []
+    ids: list[str] = []
     room = MAX_MEMORY
     for memory in by_weight(memories):
         doubt = "; the caller has also said otherwise" if memory.conflict_with else ""
@@ -187,12 +203,13 @@ def _memory_lines(memories: Sequence[Memory]) -> str:
         if len(line) + 1 > room:
             break
         lines.append(line)
+        ids.append(memory.id)
         room -= len(line) + 1
-    return "\n".join(lines)
+    return "\n".join(lines), ids
 
 
-def _context(memories: Sequence[Memory]) -> str:
-    """The same as JSON, by kind, as much as fits."""
+def _context(memories: Sequence[Memory]) -> tuple[str, list[str]]:
+    """The same as JSON, by kind, as much as fits, and the ids of those."""
     by_id = {memory.id: memory for memory in memories}
     context: dict[str, list[str]] = {
         "conflicts": [],
@@ -206,20 +223,29 @@ def _context(memories: Sequence[Memory]) -> str:
         Category.ISSUE: "issues",
         Category.RELATIONAL: "relationship",
     }
-    entries = [
-        ("conflicts", f"Earlier: {_said(by_id[memory.conflict_with])} Later: {_said(memory)}")
+    entries: list[tuple[str, str, tuple[str, ...]]] = [
+        (
+            "conflicts",
+            f"Earlier: {_said(by_id[memory.conflict_with])} Later: {_said(memory)}",
+            (memory.conflict_with, memory.id),
+        )
         for memory in memories
         if memory.conflict_with in by_id and memory.first_heard >= by_id[memory.conflict_with].first_heard
         if memory.id > memory.conflict_with or memory.first_heard > by_id[memory.conflict_with].first_heard
     ]
-    entries += [(names.get(memory.category, "memories"), _said(memory)) for memory in by_weight(memories)]
+    entries += [
+        (names.get(memory.category, "memories"), _said(memory), (memory.id,))
+        for memory in by_weight(memories)
+    ]
+    ids: list[str] = []
     room = MAX_CONTEXT - 100
-    for kind, text in entries:
+    for kind, text, told in entries:
         room -= len(json.dumps(text, ensure_ascii=False)) + 2
         if room < 0:
             break
         context[kind].append(text)
-    return json.dumps(context, ensure_ascii=False)
+        ids += told
+    return json.dumps(context, ensure_ascii=False), ids
 
 
 def _said(memory: Memory) -> str:

@@ -8,8 +8,8 @@ import binascii
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from attrs import asdict, evolve, frozen
 from elaaoms import logs, reconcile, redact
 from elaaoms.archive import Archive, Archived
 from elaaoms.audit import AuditTrail, Entry
+from elaaoms.audit import effects as effects_of
 from elaaoms.budget import Tally
 from elaaoms.calls import CallStore, LastCall, Recorded
 from elaaoms.database import Database, Transaction
@@ -377,21 +378,21 @@ class Ingest:
         replaced = await self._replaced(event)
 
         def write(tx: Transaction) -> None:
-            changed = self._learn(tx, understood)
+            who = understood.who
+            about = (who.caller,) if who else ()
+            with self._effects(tx, owner_of(who.caller if who else None, talk.conversation_id)) as effects:
+                changed = self._learn(tx, understood)
+            actor = f"job {job.id}"
+            if effects:
+                self._note(tx, actor, "call.remembered", (*about, *_named(effects)), effects)
             if replaced:
-                who = understood.who
-                entry = Entry(
-                    at=self._clock(),
-                    actor=f"job {job.id}",
-                    action="call.replaced",
-                    subjects=(talk.conversation_id, *((who.caller,) if who else ())),
-                    details={
-                        "bodies_before": replaced,
-                        "facts": len(understood.heard),
-                        "changed": changed > 0,
-                    },
-                )
-                self._audit.note(tx, entry)
+                details = {
+                    "bodies_before": replaced,
+                    "facts": len(understood.heard),
+                    "changed": changed > 0,
+                }
+                call = self._directory.pseudonym(talk.conversation_id)
+                self._note(tx, actor, "call.replaced", (call, *about), details)
 
         log.info(
             "call %s: %d facts, %d dropped, %d secrets taken out, by %s",
@@ -535,16 +536,32 @@ class Ingest:
         )
 
     def _adopt_reading(self, understood: _Understood, provider: str, model: str, tx: Transaction) -> None:
-        self._learn(tx, understood)
-        who = understood.who
-        subjects = (understood.talk.conversation_id, *((who.caller,) if who else ()))
-        details = {"provider": provider, "model": model, "facts": len(understood.heard)}
-        self._by_admin(tx, "call.replay_adopted", subjects, details)
+        who, conversation = understood.who, understood.talk.conversation_id
+        with self._effects(tx, owner_of(who.caller if who else None, conversation)) as effects:
+            self._learn(tx, understood)
+        call = self._directory.pseudonym(conversation)
+        subjects = (call, *((who.caller,) if who else ()), *_named(effects))
+        details = {"provider": provider, "model": model, "facts": len(understood.heard), **effects}
+        self._note(tx, "admin", "call.replay_adopted", subjects, details)
 
-    def _by_admin(
-        self, tx: Transaction, action: str, subjects: Sequence[str], details: Mapping[str, Any]
+    @contextmanager
+    def _effects(self, tx: Transaction, owner: str) -> Iterator[dict[str, list[str]]]:
+        """What the block does to an owner's memories, for the audit trail: ids by effect, filled in at its end."""
+        found: dict[str, list[str]] = {}
+        before = self._memories.states(tx, owner)
+        yield found
+        found |= effects_of(before, self._memories.states(tx, owner))
+
+    def _note(
+        self, tx: Transaction, actor: str, action: str, subjects: Iterable[str], details: Mapping[str, Any]
     ) -> None:
-        entry = Entry(at=self._clock(), actor="admin", action=action, subjects=subjects, details=details)
+        entry = Entry(
+            at=self._clock(),
+            actor=actor,
+            action=action,
+            subjects=tuple(dict.fromkeys(subjects)),
+            details=details,
+        )
         self._audit.note(tx, entry)
 
     def _hide(self, text: str) -> str:
@@ -640,12 +657,14 @@ class Ingest:
 
         def transaction(tx: Transaction) -> int:
             self._calls.meet(tx, who.caller, who.address, now=now)
-            new = self._memories.learn(
-                tx, heard, owner=who.caller, conversation_id=None, reconcile=self._reconcile
-            )
+            with self._effects(tx, who.caller) as effects:
+                new = self._memories.learn(
+                    tx, heard, owner=who.caller, conversation_id=None, reconcile=self._reconcile
+                )
             self._prepare(tx, who.caller, now)
             if new:
-                self._by_admin(tx, "memory.added", (who.caller,), {"facts": new})
+                details = {"facts": new, **effects}
+                self._note(tx, "admin", "memory.added", (who.caller, *_named(effects)), details)
             return new
 
         new = await self._database.write(transaction)
@@ -700,9 +719,11 @@ class Ingest:
 
         def transaction(tx: Transaction) -> None:
             self._calls.merge(tx, caller, into)
-            self._memories.merge(tx, caller, into, reconcile=self._reconcile)
+            with self._effects(tx, into) as effects:
+                self._memories.merge(tx, caller, into, reconcile=self._reconcile)
             self._prepare(tx, into, self._clock())
-            self._by_admin(tx, "caller.merged", (caller, into), {"into": into})
+            subjects = (caller, into, *_named(effects))
+            self._note(tx, "admin", "caller.merged", subjects, {"into": into, **effects})
 
         await self._database.write(transaction)
         self._directory.aliases.update(await self._calls.aliases())
@@ -712,11 +733,12 @@ class Ingest:
         """Write an operator's decision and what the caller's next call is given after it."""
 
         def transaction(tx: Transaction) -> Memory:
-            changed = change(tx)
+            with self._effects(tx, memory.owner) as effects:
+                changed = change(tx)
             if memory.caller is not None:
                 self._prepare(tx, memory.caller, self._clock())
-            about = dict.fromkeys((memory.id, changed.id, memory.caller or memory.conversation_id or ""))
-            self._by_admin(tx, action, tuple(filter(None, about)), {})
+            about = (*((memory.caller,) if memory.caller else ()), memory.id, changed.id, *_named(effects))
+            self._note(tx, "admin", action, about, effects)
             return changed
 
         changed = await self._database.write(transaction)
@@ -837,6 +859,11 @@ async def _looked(slices: Iterator[list[str]]) -> list[str] | None:
     except asyncio.CancelledError:
         await asyncio.wait((looking,))
         raise
+
+
+def _named(effects: Mapping[str, Iterable[str]]) -> list[str]:
+    """Every memory that something was done to."""
+    return [memory for memories in effects.values() for memory in memories]
 
 
 def _erased(event: Event) -> Accepted:

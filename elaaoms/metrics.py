@@ -62,6 +62,14 @@ class Metrics:
         self._signatures = Counter(
             "elaaoms_signatures_refused", "Requests whose signature was refused", registry=registry
         )
+        self._wrong_tokens = Counter(
+            "elaaoms_tokens_refused", "Requests with a wrong token", ("token",), registry=registry
+        )
+        self._unaudited = Counter(
+            "elaaoms_accesses_lost",
+            "Accesses to memories that are not in the audit trail: too many at once",
+            registry=registry,
+        )
         self._limited = Counter(
             "elaaoms_rate_limited", "Requests above a rate limit", ("route", "limit"), registry=registry
         )
@@ -90,6 +98,8 @@ class Metrics:
         self._watched: dict[str, _Watched] = {}
         for outcome in ("completed", "nothing", "failed"):
             self._extractions.labels(outcome)
+        for kind in ("tool", "admin"):
+            self._wrong_tokens.labels(kind)
         for outcome in ("accepted", "duplicate", "held"):
             self._events.labels("transcription", outcome)
 
@@ -107,6 +117,14 @@ class Metrics:
     def signature_refused(self) -> None:
         """Note a refused signature."""
         self._signatures.inc()
+
+    def token_refused(self, kind: str) -> None:
+        """Note a wrong token, `tool` or `admin`."""
+        self._wrong_tokens.labels(kind).inc()
+
+    def access_lost(self, count: int) -> None:
+        """Note accesses that the audit trail misses."""
+        self._unaudited.inc(count)
 
     def limited(self, route: str, limit: str) -> None:
         """Note a request above a rate limit, by the setting that it met."""

@@ -16,6 +16,7 @@ from attrs.validators import and_, ge, le, max_len, min_len, optional
 
 from elaaoms import redact
 from elaaoms.announcements import Announcements, Verdict
+from elaaoms.audit import SHOWN, TOLD, Accesses
 from elaaoms.directory import Directory, Identified
 from elaaoms.embed import Nearness
 from elaaoms.extract.injection import to_the_model
@@ -28,7 +29,7 @@ from elaaoms.rank import Hit, Index, Ranked, rank
 from elaaoms.replica import FOREIGN, NO_HITS, Elsewhere, Hits
 from elaaoms.shelf import Shelf
 from elaaoms.telling import told
-from elaaoms.webhooks import spoken
+from elaaoms.webhooks import clean, spoken
 
 MAX_ANSWER = 2048  # bytes of a search answer; all of it goes into the agent's prompt
 MAX_RESULT = 700  # characters of the speakable part
@@ -113,6 +114,7 @@ class Recall:
         directory: Directory,
         announcements: Announcements,
         profiles: AgentProfiles,
+        accesses: Accesses,
         *,
         elsewhere: Elsewhere | None = None,
         nearness: Nearness | None = None,
@@ -131,6 +133,7 @@ class Recall:
         self._nearness = nearness
         self._announcements = announcements
         self._profiles = profiles
+        self._accesses = accesses
         # A caller's memories are told again and again during a call.
         self._hide = lru_cache(maxsize=2048)(lambda text: redact.redact(text, privacy))
         self._style = style
@@ -169,6 +172,8 @@ class Recall:
             if prepared.expires_at <= self._clock():
                 variables["memory_greeting"] = spoken(self._style.stranger)
         language = await self._directory.language(identified.caller) if self._speaks else ""
+        if prepared is not None:
+            self._accesses.note(_actor(agent), SHOWN, identified.caller, prepared.memories)
         return self._payload(variables, language) | {"user_id": identified.caller}
 
     def stranger(self) -> dict[str, Any]:
@@ -207,9 +212,11 @@ class Recall:
         if not found:
             scope = "all"
             found = await self._found(request, known, None)
-        return answer(
-            found, scope, today=self._today(), known=await self._opposite(found, identified.caller, scope)
-        )
+        opposite = await self._opposite(found, identified.caller, scope)
+        body = answer(found, scope, today=self._today(), known=opposite)
+        if body["found"]:
+            self._accesses.note(_actor(agent), TOLD, identified.caller, _ids(body, found))
+        return body
 
     def _may_hear(self, request: Search, identified: Identified) -> bool:
         """Whether a call may hear of a caller: never of another than the platform announced it for.
@@ -325,6 +332,18 @@ def answer(
                 found[0].memory, content=found[0].memory.content[: len(found[0].memory.content) // 2]
             )
             found = [evolve(found[0], memory=memory)]
+
+
+def _actor(agent: str) -> str:
+    """An agent as the audit trail calls it; its id comes from outside."""
+    return f"agent {clean(agent)[:MAX_AGENT] or 'unknown'}"
+
+
+def _ids(body: Mapping[str, Any], found: Sequence[Ranked]) -> list[str]:
+    """What an answer tells of: the memories that it lists, and what contradicts those."""
+    listed = [memory["id"] for memory in body["memories"]]
+    against = [entry.memory.conflict_with for entry in found if entry.memory.id in listed]
+    return [*listed, *(memory for memory in against if memory is not None)]
 
 
 def not_now(scope: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from elaaoms.audit import Entry
 from elaaoms.calls import Call, Caller, Held
 from elaaoms.jobs import Job
 from elaaoms.memory import Evidence, Memory
@@ -126,6 +127,18 @@ def job(value: Job) -> dict[str, Any]:
         "created_at": moment(value.created_at),
         "started_at": moment(value.started_at),
         "finished_at": moment(value.finished_at),
+    }
+
+
+def entry(value: Entry) -> dict[str, Any]:
+    """An entry of the audit trail."""
+    return {
+        "id": value.id,
+        "at": moment(value.at),
+        "actor": value.actor,
+        "action": value.action,
+        "subjects": list(value.subjects),
+        "details": dict(value.details),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 from click.testing import CliRunner
-from conftest import ROBIN, Platform, call, sample, varied
+from conftest import AGENT, ROBIN, Platform, call, sample, varied
 from test_daemon import ENVIRONMENT, command, install, serving
 
 from elaaoms import __version__
@@ -359,6 +359,27 @@ async def test_memories_show_prints_the_words_with_the_turns_around_them(tmp_pat
     assert "My name is Robin Baker." in shown.stdout
     assert nothing.returncode == 1
     assert is_one_sentence(nothing.stderr)
+
+
+async def test_audit_says_who_was_shown_what_with_the_daemon_and_without(tmp_path: Path) -> None:
+    path = install(tmp_path)
+    async with serving(path) as (platform, running):
+        await platform.takes(call("I live in Leeds."))
+        await platform.initiation()
+        (memory,) = json.loads((await beside("memories", "list", "-c", path, "--json")).stdout)
+        running.terminate()
+        assert await asyncio.to_thread(running.wait, 20) == 0
+    told = await typed("audit", "-c", path, ROBIN)
+    assert told.returncode == 0
+    assert "memory.shown" in told.stdout
+    assert "call.remembered" in told.stdout
+    shown = json.loads((await typed("audit", "-c", path, memory["id"], "--agent", AGENT, "--json")).stdout)
+    assert [(row["actor"], row["action"]) for row in shown] == [(f"agent {AGENT}", "memory.shown")]
+    seen = json.loads((await typed("audit", "-c", path, memory["id"], "--actor", "admin", "--json")).stdout)
+    assert [row["action"] for row in seen] == ["memory.seen"]  # by the listing above
+    assert (await typed("audit", "-c", path, "--since", "2999-01-01")).stdout == "Nothing is noted.\n"
+    assert (await typed("audit", "-c", path, "--since", "soon")).returncode == 1
+    assert (await typed("audit", "-c", path, "--agent", "a", "--actor", "b")).returncode == 2
 
 
 def test_eval_retrieval_answers_with_the_keys_of_the_contract(tmp_path: Path) -> None:

@@ -9,14 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ADMIN_TOKEN, ROBIN, WAIT_S, Platform, call, started
+from conftest import ADMIN_TOKEN, AGENT, ROBIN, WAIT_S, Platform, call, started
 from desk import HOSTILE, MIA, Forms, Visitor, full_house
 
 from elaaoms import dashboard
 from elaaoms.config import Config
+from elaaoms.dashboard import ATTEMPTS
 from elaaoms.dashboard.desk import CSP, local
 from elaaoms.dashboard.looks import environment, marked
-from elaaoms.dashboard.session import ATTEMPTS, IDLE_S, WHOLE_S, Brake, Sessions
+from elaaoms.dashboard.session import IDLE_S, WHOLE_S, Sessions
 
 VENDORED = {
     "htmx.min.js": "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130",
@@ -24,7 +25,7 @@ VENDORED = {
     "uplot.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
     "uplot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
 }
-PAGES = ("", "/now", "/plots", "/calls", "/callers", "/callers?q=robin", "/jobs", "/storage")
+PAGES = ("", "/now", "/plots", "/calls", "/callers", "/callers?q=robin", "/jobs", "/storage", "/audit")
 
 
 @pytest.fixture
@@ -168,21 +169,6 @@ def test_a_clock_that_is_set_back_does_not_prolong_a_session() -> None:
     cookie = sessions.begin()
     now[0] -= 500
     assert sessions.find(cookie) is None
-
-
-def test_the_brake_lets_go_after_a_minute_and_forgets_after_success() -> None:
-    now = [1000.0]
-    brake = Brake(lambda: now[0])
-    for _ in range(ATTEMPTS):
-        assert brake.wait_s("a") <= 0
-        brake.failed("a")
-    assert brake.wait_s("a") == 60.0
-    assert brake.wait_s("b") == 0.0
-    now[0] += 61
-    assert brake.wait_s("a") == 0.0
-    brake.failed("a")
-    brake.passed("a")
-    assert brake.wait_s("a") == 0.0
 
 
 def test_after_a_login_one_goes_on_within_the_dashboard_only() -> None:
@@ -556,3 +542,40 @@ async def test_storage_sums_what_was_archived(visitor: Visitor) -> None:
     size = len((visitor.platform.data / "payloads/conv_sum/conv_sum_transcription.json").read_bytes())
     assert (volume.count, volume.size, volume.recent_size) == (1, size, size)
     assert json.loads((await visitor.platform.api("GET", "/health")).body)["status"] == "success"
+
+
+# -- who saw what ----------------------------------------------------------------------
+
+
+async def test_the_trail_says_who_was_shown_whose_memories(visitor: Visitor, house: dict[str, str]) -> None:
+    platform = visitor.platform
+    await platform.initiation()
+    await visitor.get(f"/callers/{house['robin']}")
+    assert platform.up is not None
+    await platform.up.services.accesses.keep()
+    text = (await visitor.get(f"/audit?about={house['robin']}")).body.decode()
+    assert f"<bdi>agent {AGENT}</bdi>" in text
+    assert "was given before a call" in text
+    assert "looked at" in text
+    assert "learnt from a call" in text
+    assert "<bdi>Robin Baker</bdi>" in text
+    assert house["anna"] not in text
+    by_agent = (await visitor.get(f"/audit?actor=agent+{AGENT}")).body.decode()
+    assert "was given before a call" in by_agent
+    assert "looked at" not in by_agent
+    assert "Nothing is noted of that" in (await visitor.get("/audit?about=mem_none")).body.decode()
+    assert "Nothing is noted of that" in (await visitor.get("/audit?actor=%3Cimg")).body.decode()
+
+
+async def test_the_trail_is_paged_by_key(visitor: Visitor) -> None:
+    for number in range(120):
+        visitor.platform.sql(
+            f"INSERT INTO audit (at, actor, action, subjects) VALUES ({number}, 'agent a{number:03d}', 'x', '[]')"  # noqa: S608
+        )
+    found, path = [], "/audit"
+    while path:
+        text = (await visitor.get(path)).body.decode()
+        found += [part.split("<")[0] for part in text.split("<bdi>agent ")[1:]]
+        following = text.split('rel="next" href="/dashboard')
+        path = following[1].split('"')[0].replace("&amp;", "&") if len(following) > 1 else ""
+    assert found == [f"a{number:03d}" for number in reversed(range(120))]

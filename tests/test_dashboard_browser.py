@@ -59,6 +59,7 @@ class Desk:
             "jobs": "/jobs",
             "job": f"/jobs/{self.keys['job']}",
             "storage": "/storage",
+            "trail": "/audit",
             "error": "/nowhere",
         }
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from elaaoms import __version__
+from elaaoms.cli.audit import audit
 from elaaoms.cli.backup import backup, restore
 from elaaoms.cli.base import awaits, config_option, innermost, json_option, stated
 from elaaoms.cli.callers import callers
@@ -200,6 +201,7 @@ async def tunnel(config_path: Path, agent_id: str | None, binary: Path | None, d
     await run(config_path, agent_id=agent_id, binary=binary, download=download)
 
 
+main.add_command(audit)
 main.add_command(backup)
 main.add_command(callers)
 main.add_command(calls)

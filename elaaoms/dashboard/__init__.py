@@ -10,10 +10,12 @@ from aiohttp import web
 
 from elaaoms.dashboard import actions, looks, pages
 from elaaoms.dashboard.desk import HOME, Desk, Page, boundary, serve, sign_off
-from elaaoms.dashboard.session import Brake, Sessions
+from elaaoms.dashboard.session import Sessions
 from elaaoms.server.border import Services
+from elaaoms.server.brake import Brake
 
 ASSETS = Path(str(resources.files(__name__) / "assets"))
+ATTEMPTS = 5  # wrong tokens that one address may type in a minute
 
 
 def routes(brake: Brake) -> tuple[Page, ...]:
@@ -49,6 +51,7 @@ def routes(brake: Brake) -> tuple[Page, ...]:
         Page("POST", "/jobs/{id}/retry", actions.retry),
         Page("POST", "/jobs/{id}/cancel", actions.cancel),
         Page("GET", "/storage", pages.storage),
+        Page("GET", "/audit", pages.audit),
     )
 
 
@@ -57,10 +60,10 @@ def make_app(services: Services) -> web.Application:
     desk = Desk(services=services, sessions=Sessions(services.clock), templates=looks.environment())
     app = web.Application(middlewares=[boundary(desk)])
     app.on_response_prepare.append(sign_off)
-    for page in routes(Brake(services.clock)):
+    for page in routes(Brake(services.clock, attempts=ATTEMPTS)):
         app.router.add_route(page.method, page.path, partial(serve, desk, page))
     app.router.add_static("/assets", ASSETS)
     return app
 
 
-__all__ = ["ASSETS", "HOME", "make_app"]
+__all__ = ["ASSETS", "ATTEMPTS", "HOME", "make_app"]

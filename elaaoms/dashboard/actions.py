@@ -21,9 +21,9 @@ from elaaoms.dashboard.desk import (
     local,
     see,
 )
-from elaaoms.dashboard.session import Brake
 from elaaoms.errors import Conflicting, NotFound, Unreadable
 from elaaoms.server import api
+from elaaoms.server.brake import Brake
 
 _FORMS = strict.converter(forbid_extra_keys=True)
 

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from elaaoms import export as exports
 from elaaoms import redact
+from elaaoms.audit import Entry
 from elaaoms.budget import DAY_S
 from elaaoms.calls import Call, Caller
 from elaaoms.config import PROVIDERS
@@ -160,6 +161,7 @@ async def call(desk: Desk, request: web.Request) -> web.Response:
     shown = await services.calls.get(request.match_info["id"])
     events = await services.calls.events(shown.conversation_id)
     memories = await services.memories.page(conversation_id=shown.conversation_id, limit=MOST_MEMORIES)
+    api.seen(services, memories)
     evidence = await services.memories.evidence([memory.id for memory in memories])
     here = {
         memory.id: [entry for entry in evidence[memory.id] if entry.conversation_id == shown.conversation_id]
@@ -253,6 +255,7 @@ async def callers(desk: Desk, request: web.Request) -> web.Response:
     if len(text) >= SHORTEST:
         rows = await _search(desk, text)
         found = await desk.services.memories.mentioning(text, limit=ROWS)
+        api.seen(desk.services, found.memories)
         people = await _people(desk, [row.caller for row in rows] + [m.caller for m in found.memories])
         return desk.page(
             request, template, q=text, callers=rows, mentions=found, people=people, older=None, first=True
@@ -290,6 +293,7 @@ async def further(desk: Desk, request: web.Request) -> web.Response:
     if len(text) < SHORTEST or not (mark.isascii() and mark.isdigit() and len(mark) <= 18):
         raise Unreadable("expected q and further @ query")
     found = await desk.services.memories.mentioning(text, limit=ROWS, further=int(mark))
+    api.seen(desk.services, found.memories)
     people = await _people(desk, (memory.caller for memory in found.memories))
     piece = request.headers.get("HX-Request") == "true"
     template = "_mentions.html" if piece else "mentions.html"
@@ -310,6 +314,7 @@ async def caller(desk: Desk, request: web.Request) -> web.Response:
         owner=who.caller, status=Status.SUPERSEDED, limit=ROWS, after=request.query.get("past") or None
     )
     both = [*active, *past]
+    api.seen(services, both)
     evidence = await services.memories.evidence([memory.id for memory in both])
     talks = await services.calls.page(caller=who.caller, limit=ROWS, after=request.query.get("calls") or None)
     names = await services.memories.names([who.caller])
@@ -430,6 +435,71 @@ def conversation_of(job: Job) -> str:
     """The conversation that a job is about, or an empty text."""
     path = str(job.args.get("path", ""))
     return path.partition("/")[0] or str(job.args.get("conversation_id", ""))
+
+
+# -- the audit trail -------------------------------------------------------------------
+
+_DID = {
+    "memory.seen": "looked at",
+    "memory.shown": "was given before a call",
+    "memory.told": "was told in a call",
+    "memory.added": "added",
+    "memory.edited": "edited",
+    "memory.pinned": "pinned",
+    "memory.unpinned": "unpinned",
+    "memory.restored": "restored",
+    "memory.forgotten": "forgot",
+    "call.remembered": "learnt from a call",
+    "call.replaced": "took a newer version of a call",
+    "call.replay_adopted": "adopted another reading of a call",
+    "caller.exported": "exported",
+    "caller.merged": "merged",
+    "caller.erased": "erased",
+    "audit.lost": "could not note everything",
+    "audit.interrupted": "ended without noting its last accesses",
+}
+_EFFECTS = ("added", "shared", "changed", "superseded", "restored", "forgotten", "removed")
+
+
+def _did(entry: Entry) -> str:
+    """What an entry tells of, as a phrase."""
+    effects = [f"{len(entry.details[name])} {name}" for name in _EFFECTS if entry.details.get(name)]
+    times = entry.details.get("times", 1)
+    more = [f"{times} times"] if times != 1 else effects
+    phrase = _DID.get(entry.action, entry.action)
+    return f"{phrase} ({', '.join(more)})" if more else phrase
+
+
+async def audit(desk: Desk, request: web.Request) -> web.Response:
+    """Who saw, shared, changed or removed what, newest first."""
+    about, actor = (" ".join(clean(request.query.get(name, ""))[:256].split()) for name in ("about", "actor"))
+    after = request.query.get("after", "")
+    trail = await api.audited(
+        desk.services,
+        about or None,
+        actor=actor or None,
+        limit=ROWS,
+        before=int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else None,
+    )
+    split = [
+        (
+            entry,
+            [subject for subject in entry.subjects if subject.startswith("caller_")],
+            [subject for subject in entry.subjects if subject.startswith("mem_")],
+        )
+        for entry in trail
+    ]
+    return desk.page(
+        request,
+        "audit.html",
+        about=about,
+        actor=actor,
+        entries=split,
+        did=_did,
+        people=await _people(desk, (caller for _, callers, _ in split for caller in callers)),
+        older=trail[-1].id if len(trail) == ROWS else None,
+        first=not after,
+    )
 
 
 # -- storage -------------------------------------------------------------------------

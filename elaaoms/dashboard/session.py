@@ -1,4 +1,4 @@
-"""Who is logged in: signed cookies, sessions in memory, proofs against forged forms, a brake on guessing."""
+"""Who is logged in: signed cookies, sessions in memory, proofs against forged forms."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from attrs import define, frozen
 IDLE_S = 1800.0  # without a request of the person's own
 WHOLE_S = 12 * 3600.0
 MOST_SESSIONS = 100
-ATTEMPTS, PER_S = 5, 60.0  # wrong tokens that one address may try
-MOST_ADDRESSES = 10_000
 
 
 @frozen
@@ -96,34 +94,6 @@ class Sessions:
     def _sign(self, use: str, name: str) -> str:
         text = f"{use} {name}".encode("utf-8", "surrogateescape")
         return hmac.new(self._key, text, "sha256").hexdigest()
-
-
-class Brake:
-    """Lets an address try a few wrong tokens a minute, then none."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._failed: OrderedDict[str, list[float]] = OrderedDict()
-
-    def wait_s(self, address: str) -> float:
-        """Seconds until this address may try again; 0 now."""
-        recent = self._recent(address)
-        return recent[-ATTEMPTS] + PER_S - self._clock() if len(recent) >= ATTEMPTS else 0.0
-
-    def failed(self, address: str) -> None:
-        """A wrong token."""
-        self._failed[address] = [*self._recent(address), self._clock()][-ATTEMPTS:]
-        self._failed.move_to_end(address)
-        while len(self._failed) > MOST_ADDRESSES:
-            self._failed.popitem(last=False)
-
-    def passed(self, address: str) -> None:
-        """The right token."""
-        self._failed.pop(address, None)
-
-    def _recent(self, address: str) -> list[float]:
-        now = self._clock()
-        return [at for at in self._failed.get(address, []) if now - PER_S < at <= now]
 
 
 def _digest(name: str) -> str:

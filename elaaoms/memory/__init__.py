@@ -137,6 +137,15 @@ class Memory:
         return self.agent_id is None or agent_id in self.heard_by
 
 
+@frozen
+class State:
+    """What of a memory tells whether it was changed: its status, who may use it, and the seal of its row."""
+
+    status: str
+    shared: bool
+    seal: str | None
+
+
 @frozen(kw_only=True)
 class Evidence:
     """What a memory rests on: one fact, and what it did to the memory (added, reinforced, refined, …)."""
@@ -170,11 +179,15 @@ class Reconcile(Protocol):
 
 @frozen(kw_only=True)
 class Prepared:
-    """What an agent is given before its next call with a caller, and until when the greeting is good."""
+    """What an agent is given before its next call with a caller, and until when the greeting is good.
+
+    `memories` are the ids of those that it tells of.
+    """
 
     variables: Mapping[str, str | bool]
     prepared_at: float
     expires_at: float
+    memories: tuple[str, ...] = ()
 
     def greeting(self, text: str, expires_at: float | None) -> Prepared:
         """The same with another greeting, good until `expires_at` at the latest."""
@@ -264,6 +277,10 @@ class MemoryStore(Protocol):
 
     def of_owner(self, transaction: Transaction, owner: str) -> list[Memory]:
         """An owner's memories of every status in the order of hearing, within a transaction."""
+        ...
+
+    def states(self, transaction: Transaction, owner: str) -> Mapping[str, State]:
+        """How an owner's memories stand, by id, within a transaction."""
         ...
 
     def prepare(self, transaction: Transaction, caller: str, prepared: Mapping[str, Prepared]) -> None:

@@ -32,6 +32,7 @@ from elaaoms.memory import (
     Relation,
     Revision,
     Scrubbed,
+    State,
     Status,
     is_caller,
 )
@@ -259,6 +260,12 @@ class SQLiteMemoryStore:
         ).fetchall()
         return [_memory(row) for row in self._sound(rows, "memories")]
 
+    def states(self, transaction: Transaction, owner: str) -> Mapping[str, State]:
+        rows = transaction.execute(
+            "SELECT id, status, agent_id, seal FROM memories WHERE owner = ?", (owner,)
+        )
+        return {row["id"]: State(row["status"], row["agent_id"] is None, row["seal"]) for row in rows}
+
     def _sound(self, rows: Sequence[Row], table: str) -> list[Row]:
         """The rows that are as they were written; the others are nobody's to hear."""
         sound = [row for row in rows if _is_sound(row, table)]
@@ -270,12 +277,14 @@ class SQLiteMemoryStore:
     def prepare(self, transaction: Transaction, caller: str, prepared: Mapping[str, Prepared]) -> None:
         transaction.execute("DELETE FROM greetings WHERE caller = ?", (caller,))
         transaction.executemany(
-            "INSERT INTO greetings (caller, agent_id, variables, prepared_at, expires_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO greetings (caller, agent_id, variables, memories, prepared_at, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             [
                 (
                     caller,
                     agent,
                     json.dumps(value.variables, ensure_ascii=False),
+                    json.dumps(value.memories),
                     value.prepared_at,
                     value.expires_at,
                 )
@@ -578,7 +587,10 @@ def _memory(row: Row) -> Memory:
 
 def _prepared(row: Row) -> Prepared:
     return Prepared(
-        variables=json.loads(row["variables"]), prepared_at=row["prepared_at"], expires_at=row["expires_at"]
+        variables=json.loads(row["variables"]),
+        prepared_at=row["prepared_at"],
+        expires_at=row["expires_at"],
+        memories=tuple(json.loads(row["memories"])),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from attrs import asdict, field, frozen
 from attrs.validators import and_, ge, in_, le, max_len, min_len, optional
 
 from elaaoms import redact, strict, views
-from elaaoms.audit import Entry
+from elaaoms.audit import SEEN, Entry
 from elaaoms.budget import Tally
 from elaaoms.calls import Call, Caller
 from elaaoms.config import PROVIDERS
@@ -191,8 +191,18 @@ async def _heard_in(services: Services, conversation_id: str, turn: int) -> dict
 
 
 async def _with_evidence(services: Services, memories: list[Memory]) -> list[dict[str, Any]]:
+    seen(services, memories)
     evidence = await services.memories.evidence([memory.id for memory in memories])
     return [views.memory(memory, evidence[memory.id]) for memory in memories]
+
+
+def seen(services: Services, memories: Iterable[Memory]) -> None:
+    """Note for the audit trail that the operator is shown these memories."""
+    by_caller: dict[str | None, list[str]] = defaultdict(list)
+    for memory in memories:
+        by_caller[memory.caller].append(memory.id)
+    for caller, ids in by_caller.items():
+        services.accesses.note("admin", SEEN, caller, ids)
 
 
 async def add_memory(services: Services, request: web.Request, body: bytes) -> web.Response:
@@ -507,8 +517,8 @@ async def show_call(services: Services, request: web.Request, _: bytes) -> web.R
         "charges": [asdict(charge) | {"at": views.moment(charge.at)} for charge in charges]
     }
     shown |= {"memories": await _with_evidence(services, memories)}
-    trail = await services.audit.about(call.conversation_id)
-    shown |= {"audit": [asdict(entry) | {"at": views.moment(entry.at)} for entry in trail]}
+    trail = await services.audit.about(services.directory.pseudonym(call.conversation_id))
+    shown |= {"audit": [views.entry(entry) for entry in trail]}
     return success(request, "found", shown)
 
 
@@ -548,16 +558,48 @@ async def reprocess(services: Services, request: web.Request, body: bytes) -> we
 
 
 async def list_audit(services: Services, request: web.Request, _: bytes) -> web.Response:
-    """Who did what, newest first: about one memory, call, caller or erasure, or everything."""
-    query = query_of(request, "subject", "limit", "after")
-    limit, subject = _limit(query), query.get("subject")
+    """Who saw or did what, newest first: about one memory, call, caller or erasure, by one actor, or everything."""
+    query = query_of(request, "subject", "agent", "actor", "since", "until", "limit", "after")
+    limit = _limit(query)
     before = _number(query["after"], "query.after") if "after" in query else None
-    if subject is not None and (known := await services.directory.find(subject)):
-        subject = known.caller
-    trail = await services.audit.page(subject=subject, limit=limit, before=before)
-    entries = [asdict(entry) | {"at": views.moment(entry.at)} for entry in trail]
+    if {"agent", "actor"} <= set(query):
+        raise Unreadable("an agent is an actor: expected one of agent and actor @ query.actor")
+    trail = await audited(
+        services,
+        query.get("subject"),
+        actor=f"agent {query['agent']}" if "agent" in query else query.get("actor"),
+        since=moment(query, "since"),
+        until=moment(query, "until"),
+        limit=limit,
+        before=before,
+    )
     following = str(trail[-1].id) if len(trail) == limit else None
+    entries = [views.entry(entry) for entry in trail]
     return success(request, f"{len(entries)} entries", {"entries": entries, "next": following})
+
+
+async def audited(
+    services: Services,
+    about: str | None,
+    *,
+    actor: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    limit: int,
+    before: int | None,
+) -> list[Entry]:
+    """Entries about what an operator names: a caller, a call, a memory or an erasure."""
+    subject = about
+    if about is not None:
+        known = await services.directory.find(about)
+        call = services.directory.pseudonym(about)
+        if known is not None:
+            subject = known.caller
+        elif await services.audit.about(call, limit=1):
+            subject = call
+    return await services.audit.page(
+        subject=subject, actor=actor, since=since, until=until, limit=limit, before=before
+    )
 
 
 async def list_held(services: Services, request: web.Request, _: bytes) -> web.Response:
@@ -682,6 +724,17 @@ def _number(text: str, path: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise Unreadable(f"expected a whole number @ {path}")
     return int(text)
+
+
+def moment(query: Mapping[str, str], name: str) -> float | None:
+    """A day (from its midnight in UTC) or a time in ISO 8601 as unix seconds, if it is given."""
+    if name not in query:
+        return None
+    try:
+        at = datetime.fromisoformat(query[name])
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise Unreadable(f"expected a date like 2026-11-02 or a time @ query.{name}") from error
 
 
 def _choice(query: Mapping[str, str], name: str, cls: type[E]) -> E | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import math
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ from elaaoms.memory import MemoryStore
 from elaaoms.metrics import Metrics
 from elaaoms.recall import Recall
 from elaaoms.replica import Replica
+from elaaoms.server.brake import Brake
 from elaaoms.server.connections import Connection
 from elaaoms.server.rates import Rates
 from elaaoms.server.timings import Timings
@@ -111,6 +113,7 @@ class Services:
     accesses: Accesses
     metrics: Metrics
     rates: Rates
+    brake: Brake
     timings: Timings
     aside: tuple[Path, ...]  # databases that were damaged and wait to be looked at
     replica: Replica | None
@@ -154,7 +157,7 @@ async def serve(services: Services, route: Route, request: web.Request) -> web.S
     if route.auth is Auth.SIGNED:
         return await route.handler(services, request, b"")
     if route.auth is Auth.ADMIN or (route.auth is Auth.LOCAL and not services.config.server.admin_is_local):
-        _admit(request, services.admin_token)
+        _admit_admin(services, request)
     if route.streams:
         return await route.handler(services, request, b"")
     verifier = None
@@ -162,7 +165,7 @@ async def serve(services: Services, route: Route, request: web.Request) -> web.S
         if SIGNATURE in request.headers and not _presents(request, services.tool_token):
             verifier = verifier_of(services, request)
         else:
-            _admit(request, services.tool_token)
+            _admit(services, request, services.tool_token, "tool")
     body = await _read(services, request, route.limit, verifier)
     if route.fallback is None:
         return await route.handler(services, request, body)
@@ -170,17 +173,44 @@ async def serve(services: Services, route: Route, request: web.Request) -> web.S
         return await route.handler(services, request, body)
 
 
-def _admit(request: web.Request, token: str) -> None:
-    if not _presents(request, token):
-        raise Refused(401, "missing or wrong credentials", headers={"WWW-Authenticate": "Bearer"})
+def _admit_admin(services: Services, request: web.Request) -> None:
+    """Check the admin token, unless too many others were tried from there.
+
+    The tool token has no such brake: everybody's calls come from the few addresses of one platform, and the
+    phone does not wait.
+    """
+    if (wait_s := math.ceil(services.brake.wait_s(request.remote or ""))) > 0:
+        sentence = f"too many wrong tokens from this address; come back in {wait_s} seconds"
+        raise Refused(429, sentence, headers={"Retry-After": str(wait_s)})
+    _admit(services, request, services.admin_token, "admin")
+
+
+def _admit(services: Services, request: web.Request, token: str, kind: str) -> None:
+    given = _given(request)
+    if _same(given, token):
+        return
+    if given:
+        services.metrics.token_refused(kind)
+        if kind == "admin":
+            services.brake.failed(request.remote or "", given)
+    raise Refused(401, "missing or wrong credentials", headers={"WWW-Authenticate": "Bearer"})
 
 
 def _presents(request: web.Request, token: str) -> bool:
     """Compare the request's token with ours in constant time, also when it has none."""
+    return _same(_given(request), token)
+
+
+def _given(request: web.Request) -> str:
+    """The token that a request carries, or an empty text."""
     given = request.headers.get(TOKEN)
     if given is None:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         given = given.strip() if scheme.lower() == "bearer" else ""
+    return given
+
+
+def _same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
 
 

@@ -14,7 +14,7 @@ from elaaoms import __version__, logs, strict
 from elaaoms.budget import NAME as BUDGET
 from elaaoms.database import Transaction
 from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
-from elaaoms.recall import MAX_AGENT, Initiation, Search
+from elaaoms.recall import Initiation, Search
 from elaaoms.recall import not_now as nothing_now
 from elaaoms.replica import Replica
 from elaaoms.server.border import ROUTE, Refused, Services, failure, pieces, success, verifier_of
@@ -103,8 +103,6 @@ async def search_memory(services: Services, request: web.Request, body: bytes) -
     who = await services.directory.identify(wanted.hints)
     logs.note(caller=who.caller if who else None)
     answer = await services.recall.search(wanted)
-    agent = clean(wanted.agent_id or "")[:MAX_AGENT] or "unknown"
-    services.accesses.told(agent, (memory["id"] for memory in answer["memories"] if memory["shared"]))
     return web.json_response(answer)
 
 

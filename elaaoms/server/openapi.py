@@ -64,6 +64,8 @@ _AGENT = Parameter(name="agent", description="An ElevenLabs agent's id")
 _LIMIT = Parameter(name="limit", description="How many at most", schema=_integer(1, api.MAX_PAGE, 50))
 _AFTER = Parameter(name="after", description="`next` of the page before")
 _COUNTED = evolve(_AFTER, schema={"type": "integer", "minimum": 0, "maximum": 10**18 - 1})
+_SINCE = Parameter(name="since", description="A day or time in ISO 8601 (UTC without a zone), included")
+_UNTIL = Parameter(name="until", description="The same, excluded")
 _PATH = {
     "caller": _CALLER,
     "id": Parameter(name="id", description="The id, as lists and answers show it"),
@@ -144,6 +146,10 @@ SAID: Mapping[Handler, Says] = {
     api.list_audit: Says(
         query=(
             Parameter(name="subject", description="A memory's, call's or erasure's id, or a caller"),
+            Parameter(name="agent", description="What this agent was shown and told"),
+            Parameter(name="actor", description="`admin`, `job 7`, `agent agent_1` or `elaaoms`"),
+            _SINCE,
+            _UNTIL,
             _LIMIT,
             _COUNTED,
         ),
@@ -181,7 +187,7 @@ _REASONS = {
     409: "It is in another state, or a language model that is needed refuses",
     413: "The body is too large",
     415: "The body has the wrong content type, or a Content-Encoding",
-    429: "Too many requests; come back after Retry-After seconds",
+    429: "Too many requests, or too many wrong tokens; come back after Retry-After seconds",
     500: "An error inside elaaoms; its log has the request id",
     502: "A service that is needed for this does not answer as it should",
     503: "Too busy, or it cannot be kept now; come back after Retry-After seconds",
@@ -304,6 +310,8 @@ def _statuses(route: Route, says: Says) -> Iterator[int]:
     yield from {400, 404, 408, 413, 415, 500, 503, *says.also}
     if route.auth is not Auth.NONE:
         yield 401
+    if route.auth in _ADMINS:
+        yield 429
 
 
 _HEADERS: dict[str, Any] = {
