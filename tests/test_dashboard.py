@@ -579,3 +579,95 @@ async def test_the_trail_is_paged_by_key(visitor: Visitor) -> None:
         following = text.split('rel="next" href="/dashboard')
         path = following[1].split('"')[0].replace("&amp;", "&") if len(following) > 1 else ""
     assert found == [f"a{number:03d}" for number in reversed(range(120))]
+
+
+# -- lists that are filtered -------------------------------------------------------------
+
+
+async def test_memories_are_filtered_by_importance_and_by_when_they_were_heard(platform: Platform) -> None:
+    days = {
+        "likes tea": (3, "2026-03-01"),
+        "lives in Oslo": (8, "2026-03-02"),
+        "has a boat": (9, "2026-03-04"),
+    }
+    await platform.knows(
+        *(
+            {"content": f"The caller {text}.", "importance": rating, "event_date": day}
+            for text, (rating, day) in days.items()
+        )
+    )
+
+    async def found(query: str) -> list[str]:
+        return [memory["content"] for memory in await platform.memories(query)]
+
+    assert await found("importance=8") == ["The caller has a boat.", "The caller lives in Oslo."]
+    assert await found("since=2026-03-02&until=2026-03-04") == ["The caller lives in Oslo."]
+    assert await found("until=2026-03-01") == []
+    assert await found("importance=8&since=2026-03-03T00:00:00%2B01:00&status=active") == [
+        "The caller has a boat."
+    ]
+    for wrong in (
+        "importance=11",
+        "importance=x",
+        "since=2026-02-30",
+        f"caller=%2B{ROBIN[1:]}&q=tea&since=2026",
+    ):
+        assert (await platform.api("GET", f"/api/memories?{wrong}")).status == 400, wrong
+
+
+async def test_a_filter_that_finds_little_is_looked_for_piece_by_piece(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elaaoms.memory.sqlite._LISTED", 10)
+    issues = [{"content": f"Issue {n}.", "category": "issue"} for n in range(0, 40, 9)]
+    await platform.knows(*({"content": f"Likes number {n}."} for n in range(30)), *issues)
+    seen, after, pages = [], "", 0
+    while after is not None:
+        query = f"category=issue&limit=3{'' if not after else f'&after={after}'}"
+        page = (await platform.api("GET", f"/api/memories?{query}")).data
+        seen += [memory["content"] for memory in page["memories"]]
+        after, pages = page["next"], pages + 1
+    assert sorted(seen) == sorted(issue["content"] for issue in issues)
+    assert 4 <= pages <= 6
+
+
+async def test_calls_are_filtered_by_what_became_of_them_and_by_when_they_began(platform: Platform) -> None:
+    at = 1_767_268_800.0  # 1 January 2026, noon
+    await platform.takes(call("I live in Oslo.", conversation_id="conv_a", at=at))
+    await platform.takes(call("Hello.", conversation_id="conv_b", at=at + 86_400))
+    platform.sql(
+        "INSERT INTO calls (conversation_id, agent_id, started_at, received_at) VALUES ('conv_c', 'a', 0, 0)"
+    )
+
+    async def found(query: str) -> list[str]:
+        calls = (await platform.api("GET", f"/api/calls?{query}")).data["calls"]
+        return [call["conversation_id"] for call in calls]
+
+    assert await found("") == ["conv_b", "conv_a", "conv_c"]
+    assert await found("status=completed") == ["conv_a"]
+    assert await found("status=nothing") == ["conv_b"]
+    assert await found("status=failed") == ["conv_c"]
+    assert await found("status=queued") == []
+    assert await found("since=2026-01-01&until=2026-01-02") == ["conv_a"]
+    assert (await platform.api("GET", "/api/calls?status=lost")).status == 400
+
+
+async def test_callers_are_found_by_part_of_a_number_or_a_name(platform: Platform) -> None:
+    await platform.takes(call("My name is Robin Baker.", conversation_id="conv_a"))
+    await platform.knows({"content": "Likes tea."}, caller=MIA)
+    for text, number in (("Baker", ROBIN), ("0142", ROBIN), (f"%2B{MIA[1:]}", MIA), ("0199", MIA)):
+        found = (await platform.api("GET", f"/api/callers?q={text}")).data["callers"]
+        assert [caller["address"] for caller in found] == [number], text
+    assert (await platform.api("GET", "/api/callers?q=nobody")).data["callers"] == []
+    assert (await platform.api("GET", "/api/callers?q=x")).data["callers"] == []
+    assert (await platform.api("GET", "/api/callers?q=baker&after=x")).status == 400
+
+
+async def test_what_is_archived_by_day_is_what_the_events_say(visitor: Visitor) -> None:
+    platform = visitor.platform
+    for number in range(3):
+        await platform.takes(call("I live in Oslo.", conversation_id=f"conv_{number}"))
+    whole = "SELECT type, CAST(received_at / 86400 AS INTEGER), count(*), sum(size) FROM events GROUP BY 1, 2"
+    assert platform.sql("SELECT * FROM volumes") == platform.sql(whole)
+    await platform.api("DELETE", f"/api/callers/%2B{ROBIN[1:]}")
+    assert platform.sql("SELECT * FROM volumes") == platform.sql(whole) == []

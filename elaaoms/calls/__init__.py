@@ -114,11 +114,15 @@ class Slot:
 
 @frozen(kw_only=True)
 class Volume:
-    """How many bodies of one type were archived, of how many bytes; `recent` and `recent_size` are the newer ones."""
+    """How many bodies of one type were archived, of how many bytes; `recent` and `recent_size` are the newer ones.
+
+    `begun` is the day of the first, in unix seconds.
+    """
 
     type: str
     count: int
     size: int
+    begun: float
     recent: int
     recent_size: int
 
@@ -277,12 +281,16 @@ class CallStore(Protocol):
         caller: str | None = None,
         agent_id: str | None = None,
         unfinished: bool = False,
+        status: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
         limit: int = 50,
         after: str | None = None,
     ) -> list[Call]:
         """Calls, newest first; `after` is the conversation id that the last page ended with.
 
-        `unfinished` are those that are queued, processed or failed.
+        `unfinished` are those that are queued, processed or failed, `status` is one extraction status; `since`
+        and `until` (excluded) are when they began, in unix seconds.
         """
         ...
 
@@ -295,7 +303,7 @@ class CallStore(Protocol):
         ...
 
     async def volume(self, *, since: float) -> list[Volume]:
-        """What the archive took in all and since then, by type of event."""
+        """What the archive took in all and since the day of that moment, by type of event."""
         ...
 
     async def events(self, conversation_id: str) -> list[Mapping[str, Any]]:

@@ -289,10 +289,22 @@ class SQLiteCallStore:
         caller: str | None = None,
         agent_id: str | None = None,
         unfinished: bool = False,
+        status: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
         limit: int = 50,
         after: str | None = None,
     ) -> list[Call]:
         conditions = ["TRUE"]
+        if status in ("completed", "nothing"):
+            conditions.append("outcome = :status")
+        elif status is not None:
+            unfinished = True
+            conditions.append("extraction_status = :status")
+        if since is not None:
+            conditions.append("calls.started_at >= :since")
+        if until is not None:
+            conditions.append("calls.started_at < :until")
         if caller is not None:
             conditions.append("caller = :caller")
         if agent_id is not None:
@@ -307,7 +319,15 @@ class SQLiteCallStore:
         rows = await self._database.fetch(
             f"{_CALL} WHERE {' AND '.join(conditions)}"
             " ORDER BY calls.started_at DESC, conversation_id DESC LIMIT :limit",
-            {"caller": caller, "agent": agent_id, "after": after, "limit": limit},
+            {
+                "caller": caller,
+                "agent": agent_id,
+                "status": status,
+                "since": since,
+                "until": until,
+                "after": after,
+                "limit": limit,
+            },
         )
         return [_call(row) for row in rows]
 
@@ -341,15 +361,13 @@ class SQLiteCallStore:
 
     async def volume(self, *, since: float) -> list[Volume]:
         rows = await self._database.fetch(
-            "SELECT type, count(*) AS count, total(size) AS size, count(*) FILTER (WHERE received_at >= :since)"
-            " AS recent, total(size) FILTER (WHERE received_at >= :since) AS recent_size"
-            " FROM events INDEXED BY events_by_type GROUP BY type ORDER BY type",
-            {"since": since},
+            "SELECT type, sum(count) AS count, sum(size) AS size, min(day) * 86400.0 AS begun,"
+            " coalesce(sum(count) FILTER (WHERE day >= :since), 0) AS recent,"
+            " coalesce(sum(size) FILTER (WHERE day >= :since), 0) AS recent_size"
+            " FROM volumes GROUP BY type ORDER BY type",
+            {"since": since // 86400},
         )
-        return [
-            Volume(**dict(row) | {"size": int(row["size"]), "recent_size": int(row["recent_size"])})
-            for row in rows
-        ]
+        return [Volume(**dict(row)) for row in rows]
 
     async def events(self, conversation_id: str) -> list[Mapping[str, Any]]:
         rows = await self._database.fetch(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from elaaoms.cli.base import awaits, config_option, json_option
+from elaaoms.cli.base import awaits, config_option, json_option, since_option, until_option
 from elaaoms.cli.desk import desk, local, show
 
 
@@ -18,8 +18,8 @@ from elaaoms.cli.desk import desk, local, show
 @click.argument("about", required=False)
 @click.option("--agent", help="What this agent was shown and told.")
 @click.option("--actor", help="What somebody did: admin, 'job 7', elaaoms.")
-@click.option("--since", help="From this day or time on, in ISO 8601 (UTC without a zone).")
-@click.option("--until", help="Before this day or time.")
+@since_option
+@until_option
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @awaits
 async def audit(

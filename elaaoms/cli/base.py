@@ -28,6 +28,8 @@ config_option = click.option(
     show_envvar=True,
     help="The configuration file.",
 )
+since_option = click.option("--since", help="From this day or time on, in ISO 8601 (UTC without a zone).")
+until_option = click.option("--until", help="Before this day or time.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

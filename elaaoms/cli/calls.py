@@ -8,8 +8,10 @@ from urllib.parse import quote
 
 import click
 
-from elaaoms.cli.base import awaits, config_option, json_option
+from elaaoms.cli.base import awaits, config_option, json_option, since_option, until_option
 from elaaoms.cli.desk import desk, local, show
+
+STATUSES = ("queued", "processing", "completed", "nothing", "failed")
 
 
 @click.group()
@@ -22,14 +24,25 @@ def calls() -> None:
 @json_option
 @click.option("--caller", help="A number in E.164, a user id or a caller key.")
 @click.option("--agent", help="Only calls with this agent.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only what became this.")
+@since_option
+@until_option
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @awaits
 async def list_calls(
-    config_path: Path, as_json: bool, caller: str | None, agent: str | None, limit: int
+    config_path: Path,
+    as_json: bool,
+    caller: str | None,
+    agent: str | None,
+    status: str | None,
+    since: str | None,
+    until: str | None,
+    limit: int,
 ) -> None:
-    """Calls, newest first."""
+    """Calls, newest first; --since and --until are when they began."""
+    params = {"caller": caller, "agent": agent, "status": status, "since": since, "until": until}
     async with desk(config_path) as api:
-        rows = await api.pages("/api/calls", "calls", limit=limit, params={"caller": caller, "agent": agent})
+        rows = await api.pages("/api/calls", "calls", limit=limit, params=params)
     columns = {
         "STARTED": lambda row: local(row["started_at"]),
         "CONVERSATION": lambda row: row["conversation_id"],

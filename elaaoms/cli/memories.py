@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import click
 
-from elaaoms.cli.base import awaits, config_option, json_option
+from elaaoms.cli.base import awaits, config_option, json_option, since_option, until_option
 from elaaoms.cli.desk import desk, local, plain, show
 from elaaoms.errors import ElaaomsError
 
@@ -33,7 +33,10 @@ def memories() -> None:
 @click.option("--agent", help="What this agent may use.")
 @click.option("--conversation", help="What this call taught or confirmed.")
 @click.option("--category", type=click.Choice(CATEGORIES))
+@click.option("--importance", type=click.IntRange(1, 10), help="Only memories that count so much or more.")
 @click.option("--status", type=click.Choice(STATUSES))
+@since_option
+@until_option
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @awaits
 async def list_memories(
@@ -43,16 +46,22 @@ async def list_memories(
     agent: str | None,
     conversation: str | None,
     category: str | None,
+    importance: int | None,
     status: str | None,
+    since: str | None,
+    until: str | None,
     limit: int,
 ) -> None:
-    """Memories, newest first."""
+    """Memories, newest first; --since and --until are when they were first heard."""
     params = {
         "caller": caller,
         "agent": agent,
         "conversation": conversation,
         "category": category,
+        "importance": importance,
         "status": status,
+        "since": since,
+        "until": until,
     }
     async with desk(config_path) as api:
         rows = await api.pages("/api/memories", "memories", limit=limit, params=params)

@@ -33,10 +33,8 @@ ROWS = 50  # of a list on one page
 FEW = 6
 HOUR_S = 3600.0
 HOURS = 24
-WEEK_S = 7 * DAY_S
 MIB = 1 << 20
 LIVE = ("/webhook/client-data", "/webhook/search-memory", "/webhook/post-call")
-SHORTEST = 2  # characters worth a search
 MOST_MEMORIES = 100  # of one caller on one page
 
 
@@ -252,8 +250,8 @@ async def callers(desk: Desk, request: web.Request) -> web.Response:
     text = " ".join(clean(request.query.get("q", ""))[:200].split())
     piece = request.headers.get("HX-Request") == "true"
     template = "_callers.html" if piece else "callers.html"
-    if len(text) >= SHORTEST:
-        rows = await _search(desk, text)
+    if len(text) >= api.SHORTEST:
+        rows = await api.callers_found(desk.services, text, limit=ROWS)
         found = await desk.services.memories.mentioning(text, limit=ROWS)
         api.seen(desk.services, found.memories)
         people = await _people(desk, [row.caller for row in rows] + [m.caller for m in found.memories])
@@ -273,24 +271,11 @@ async def callers(desk: Desk, request: web.Request) -> web.Response:
     )
 
 
-async def _search(desk: Desk, text: str) -> list[Caller]:
-    """Callers whose number, user id, key or name the text is or is part of; the exact one first."""
-    services = desk.services
-    exact = await services.directory.find(text)
-    digits = "".join(letter for letter in text if letter.isascii() and letter.isdigit())
-    number = len(digits) > SHORTEST and not any(letter.isalpha() for letter in text)
-    found = await services.calls.callers_at(digits if number else text, limit=ROWS)
-    named = await services.calls.known(await services.memories.called(text, limit=ROWS))
-    by_name = sorted(named.values(), key=lambda caller: -caller.last_seen)
-    unique = {caller.caller: caller for caller in ([exact] if exact else []) + by_name + found}
-    return list(unique.values())[:ROWS]
-
-
 async def further(desk: Desk, request: web.Request) -> web.Response:
     """More memories that hold the text."""
     text = " ".join(clean(request.query.get("q", ""))[:200].split())
     mark = request.query.get("further", "")
-    if len(text) < SHORTEST or not (mark.isascii() and mark.isdigit() and len(mark) <= 18):
+    if len(text) < api.SHORTEST or not (mark.isascii() and mark.isdigit() and len(mark) <= 18):
         raise Unreadable("expected q and further @ query")
     found = await desk.services.memories.mentioning(text, limit=ROWS, further=int(mark))
     api.seen(desk.services, found.memories)
@@ -521,11 +506,14 @@ async def storage(desk: Desk, request: web.Request) -> web.Response:
     """What grows and how fast, until when the disk lasts, and who is remembered most."""
     services = desk.services
     at = services.clock()
-    volumes = await services.calls.volume(since=at - WEEK_S)
+    week = max(0.0, at // DAY_S - 6) * DAY_S
+    volumes = await services.calls.volume(since=week)
     disk = await asyncio.to_thread(_disk, desk)
     archived = sum(volume.size for volume in volumes)
-    # What a week brings to the archive brings its share to the database too.
-    a_day = sum(volume.recent_size for volume in volumes) / 7 * (1 + disk.database / max(archived, 1))
+    # What a week brings to the archive brings its share to the database too. A young archive has had no week.
+    begun = min((volume.begun for volume in volumes), default=week)
+    days = max(at - max(week, begun), DAY_S) / DAY_S
+    a_day = sum(volume.recent_size for volume in volumes) / days * (1 + disk.database / max(archived, 1))
     largest = await services.memories.largest(limit=10)
     return desk.page(
         request,

@@ -213,6 +213,31 @@ class Scrubbed:
 
 
 @frozen(kw_only=True)
+class Filters:
+    """Which memories are listed; None is any. Times are unix seconds of when they were first heard, `until` excluded.
+
+    `agent_id` is an agent that may use them, `importance` the least one.
+    """
+
+    owner: str | None = None
+    agent_id: str | None = None
+    conversation_id: str | None = None
+    category: Category | None = None
+    status: Status | None = None
+    importance: int | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@frozen(kw_only=True)
+class Listing:
+    """Memories of a list as far as was looked; `next` is where to go on, None at the end."""
+
+    memories: tuple[Memory, ...]
+    next: str | None
+
+
+@frozen(kw_only=True)
 class Mentions:
     """Memories that hold a text, as far as was looked; `further` says where to go on, None at the end."""
 
@@ -335,6 +360,10 @@ class MemoryStore(Protocol):
         after: str | None = None,
     ) -> list[Memory]:
         """Memories, newest first; `after` is the id that the last page ended with."""
+        ...
+
+    async def listing(self, filters: Filters, *, limit: int = 50, after: str | None = None) -> Listing:
+        """Memories, newest first. One look is bounded: a page may be short and others follow it all the same."""
         ...
 
     async def mentioning(self, text: str, *, limit: int = 50, further: int | None = None) -> Mentions:

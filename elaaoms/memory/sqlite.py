@@ -24,7 +24,9 @@ from elaaoms.memory import (
     Category,
     Evidence,
     Fact,
+    Filters,
     Heard,
+    Listing,
     Memory,
     Mentions,
     Prepared,
@@ -44,7 +46,24 @@ _IN_ORDER = "ORDER BY heard_at, arrived_at, id"
 
 _SEALED = {"facts": ("owner", *_HEARD, *_FACT), "memories": _MEMORY}
 _LOOK = 25_000  # rows that one search for a text reads
+_LISTED = 10_000  # rows that one page of a filtered list reads
 _SLICE = 200  # rows that a scrub looks at before it pauses
+
+_NEWEST_FIRST = "ORDER BY first_heard DESC, id DESC"
+# What an index finds, and what is looked for among that, a bounded number of rows at a time.
+_WITHIN = {
+    "owner": "owner = :owner",
+    "conversation_id": "id IN (SELECT memory FROM facts WHERE conversation_id = :conversation_id)",
+    "since": "first_heard >= :since",
+    "until": "first_heard < :until",
+    "after": "(first_heard, id) < (SELECT first_heard, id FROM memories WHERE id = :after)",
+}
+_AMONG = {
+    "agent_id": "(agent_id IS NULL OR EXISTS (SELECT 1 FROM json_each(heard_by) WHERE json_each.value = :agent_id))",
+    "category": "category = :category",
+    "status": "status = :status",
+    "importance": "importance >= :importance",
+}
 
 _INSERT_FACT = (
     f"INSERT INTO facts ({', '.join(_SEALED['facts'])}, seal)"
@@ -395,6 +414,29 @@ class SQLiteMemoryStore:
             parameters,
         )
         return [_memory(row) for row in self._sound(rows, "memories")]
+
+    async def listing(self, filters: Filters, *, limit: int = 50, after: str | None = None) -> Listing:
+        parameters: dict[str, Any] = asdict(filters) | {"limit": limit, "after": after, "look": _LISTED}
+        within = [condition for name, condition in _WITHIN.items() if parameters[name] is not None] or ["1"]
+        among = [condition for name, condition in _AMONG.items() if parameters[name] is not None]
+        last = []
+        if among:  # the row at which this look ends
+            last = await self._database.fetch(
+                f"SELECT first_heard, id FROM memories WHERE {' AND '.join(within)} {_NEWEST_FIRST}"
+                " LIMIT 1 OFFSET :look - 1",
+                parameters,
+            )
+        if last:
+            among.append("(first_heard, id) >= (:end_at, :end)")
+            parameters |= {"end_at": last[0]["first_heard"], "end": last[0]["id"]}
+        rows = await self._database.fetch(
+            f"SELECT * FROM memories WHERE {' AND '.join(within + among)} {_NEWEST_FIRST} LIMIT :limit",
+            parameters,
+        )
+        memories = tuple(_memory(row) for row in self._sound(rows, "memories"))
+        if len(rows) == limit:
+            return Listing(memories=memories, next=rows[-1]["id"])
+        return Listing(memories=memories, next=last[0]["id"] if last else None)
 
     async def mentioning(self, text: str, *, limit: int = 50, further: int | None = None) -> Mentions:
         newest = further

@@ -30,7 +30,7 @@ from elaaoms.errors import (
 )
 from elaaoms.ingest import Statement
 from elaaoms.jobs import State
-from elaaoms.memory import MAX_CONTENT, Category, Fact, Memory, Status
+from elaaoms.memory import MAX_CONTENT, Category, Fact, Filters, Memory, Status
 from elaaoms.rank import Ranked, rank
 from elaaoms.replay import Replay
 from elaaoms.server.border import Refused, Services, query_of, success
@@ -40,9 +40,31 @@ from elaaoms.words import name_in
 E = TypeVar("E", bound=StrEnum)
 
 MAX_PAGE = 100
+SHORTEST = 2  # characters worth a search
 MAX_DAYS = 3660
 REEMBED_S = 5.0  # one request asks for vectors for so long; who wants more asks again
+_MEMORY_FILTERS = (
+    "caller",
+    "q",
+    "agent",
+    "conversation",
+    "category",
+    "importance",
+    "status",
+    "since",
+    "until",
+)
 _BODIES = strict.converter(forbid_extra_keys=True)
+
+
+class Extraction(StrEnum):
+    """What became of a call."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    NOTHING = "nothing"
+    FAILED = "failed"
 
 
 @frozen(kw_only=True)
@@ -63,8 +85,10 @@ class NewMemory:
 
 async def list_memories(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of memories, newest first; with `q` the caller's memories by relevance."""
-    query = query_of(request, "caller", "q", "agent", "conversation", "category", "status", "limit", "after")
+    query = query_of(request, *_MEMORY_FILTERS, "limit", "after")
     limit = _limit(query)
+    least = _rating(query, "importance")
+    since, until = moment(query, "since"), moment(query, "until")
     category, status = _choice(query, "category", Category), _choice(query, "status", Status)
     owner = None
     if "caller" in query:
@@ -75,7 +99,7 @@ async def list_memories(services: Services, request: web.Request, _: bytes) -> w
     if "q" in query:
         if owner is None:
             raise Unreadable("q needs a caller, whose memories are searched @ query.caller")
-        if after := {"after", "conversation"} & set(query):
+        if after := {"after", "conversation", "importance", "since", "until"} & set(query):
             raise Unreadable(f"q ranks all memories of the caller at once @ query.{min(after)}")
         ranked = await _ranked(
             services,
@@ -89,18 +113,19 @@ async def list_memories(services: Services, request: web.Request, _: bytes) -> w
         page = await _with_evidence(services, [entry.memory for entry in ranked])
         memories = [shown | {"relevance": entry.relevance} for shown, entry in zip(page, ranked, strict=True)]
         return success(request, f"{len(memories)} memories", {"memories": memories, "next": None})
-    page_of = await services.memories.page(
+    filters = Filters(
         owner=owner,
         agent_id=query.get("agent"),
         conversation_id=query.get("conversation"),
         category=category,
         status=status,
-        limit=limit,
-        after=query.get("after"),
+        importance=least,
+        since=since,
+        until=until,
     )
-    memories = await _with_evidence(services, page_of)
-    following = page_of[-1].id if len(page_of) == limit else None
-    return success(request, f"{len(memories)} memories", {"memories": memories, "next": following})
+    found = await services.memories.listing(filters, limit=limit, after=query.get("after"))
+    memories = await _with_evidence(services, list(found.memories))
+    return success(request, f"{len(memories)} memories", {"memories": memories, "next": found.next})
 
 
 async def _ranked(
@@ -349,13 +374,32 @@ def _event_date(text: str | None, root: str) -> date | None:
 
 
 async def list_callers(services: Services, request: web.Request, _: bytes) -> web.Response:
-    """A page of callers."""
-    query = query_of(request, "limit", "after")
+    """A page of callers; with `q` those whose number, user id, key or name it is or is part of."""
+    query = query_of(request, "q", "limit", "after")
     limit = _limit(query)
+    if "q" in query:
+        if "after" in query:
+            raise Unreadable("q finds the best at once @ query.after")
+        text = " ".join(clean(query["q"]).split())
+        best = await callers_found(services, text, limit=limit) if len(text) >= SHORTEST else []
+        shown = [views.caller(caller) for caller in best]
+        return success(request, f"{len(shown)} callers", {"callers": shown, "next": None})
     callers = await services.calls.callers(limit=limit, after=query.get("after"))
     following = callers[-1].caller if len(callers) == limit else None
     data = {"callers": [views.caller(caller) for caller in callers], "next": following}
     return success(request, f"{len(callers)} callers", data)
+
+
+async def callers_found(services: Services, text: str, *, limit: int) -> list[Caller]:
+    """Callers whose number, user id, key or name the text is or is part of; the exact one first."""
+    exact = await services.directory.find(text)
+    digits = "".join(letter for letter in text if letter.isascii() and letter.isdigit())
+    number = len(digits) > SHORTEST and not any(letter.isalpha() for letter in text)
+    found = await services.calls.callers_at(digits if number else text, limit=limit)
+    named = await services.calls.known(await services.memories.called(text, limit=limit))
+    by_name = sorted(named.values(), key=lambda caller: -caller.last_seen)
+    unique = {caller.caller: caller for caller in ([exact] if exact else []) + by_name + found}
+    return list(unique.values())[:limit]
 
 
 async def show_caller(services: Services, request: web.Request, _: bytes) -> web.Response:
@@ -490,8 +534,10 @@ async def merge_caller(services: Services, request: web.Request, body: bytes) ->
 
 async def list_calls(services: Services, request: web.Request, _: bytes) -> web.Response:
     """A page of calls, newest first."""
-    query = query_of(request, "caller", "agent", "limit", "after")
+    query = query_of(request, "caller", "agent", "status", "since", "until", "limit", "after")
     limit = _limit(query)
+    status = _choice(query, "status", Extraction)
+    since, until = moment(query, "since"), moment(query, "until")
     caller = None
     if "caller" in query:
         known = await services.directory.find(query["caller"])
@@ -499,7 +545,13 @@ async def list_calls(services: Services, request: web.Request, _: bytes) -> web.
             return success(request, "no such caller", {"calls": [], "next": None})
         caller = known.caller
     calls = await services.calls.page(
-        caller=caller, agent_id=query.get("agent"), limit=limit, after=query.get("after")
+        caller=caller,
+        agent_id=query.get("agent"),
+        status=status,
+        since=since,
+        until=until,
+        limit=limit,
+        after=query.get("after"),
     )
     following = calls[-1].conversation_id if len(calls) == limit else None
     return success(
@@ -735,6 +787,15 @@ def moment(query: Mapping[str, str], name: str) -> float | None:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:
         raise Unreadable(f"expected a date like 2026-11-02 or a time @ query.{name}") from error
+
+
+def _rating(query: Mapping[str, str], name: str) -> int | None:
+    if name not in query:
+        return None
+    rating = _number(query[name], f"query.{name}")
+    if not 1 <= rating <= 10:
+        raise Unreadable(f"expected 1 to 10 @ query.{name}")
+    return rating
 
 
 def _choice(query: Mapping[str, str], name: str, cls: type[E]) -> E | None:

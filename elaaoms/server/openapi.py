@@ -96,7 +96,14 @@ SAID: Mapping[Handler, Says] = {
                 name="conversation", description="ElevenLabs' id of the conversation they were heard in"
             ),
             Parameter(name="category", description="One category", schema={"enum": sorted(Category)}),
+            Parameter(
+                name="importance",
+                description="The least one",
+                schema={"type": "integer", "minimum": 1, "maximum": 10},
+            ),
             Parameter(name="status", description="One status", schema={"enum": sorted(Status)}),
+            _SINCE,
+            _UNTIL,
             _LIMIT,
             _AFTER,
         ),
@@ -110,7 +117,16 @@ SAID: Mapping[Handler, Says] = {
     api.change_memory: Says(body=api.Change, answer=shapes.MemoryShape, also=(409,)),
     api.forget_memory: Says(answer=shapes.MemoryShape, also=(409,)),
     api.restore_memory: Says(answer=shapes.MemoryShape, also=(409,)),
-    api.list_callers: Says(query=(_LIMIT, _AFTER), answer=shapes.CallerPage),
+    api.list_callers: Says(
+        query=(
+            Parameter(
+                name="q", description="Part of a number, user id, key or name; the best matches at once"
+            ),
+            _LIMIT,
+            _AFTER,
+        ),
+        answer=shapes.CallerPage,
+    ),
     api.show_caller: Says(answer=shapes.CallerShape),
     api.erase_caller: Says(answer=shapes.Receipt),
     api.export_caller: Says(answer=shapes.Export),
@@ -138,7 +154,20 @@ SAID: Mapping[Handler, Says] = {
     ),
     openmemory.verify: Says(answer=shapes.Verified, also=(409, 502)),
     openmemory.repair: Says(answer=shapes.Verified, also=(409, 502)),
-    api.list_calls: Says(query=(_CALLER, _AGENT, _LIMIT, _AFTER), answer=shapes.CallPage),
+    api.list_calls: Says(
+        query=(
+            _CALLER,
+            _AGENT,
+            Parameter(
+                name="status", description="What became of them", schema={"enum": sorted(api.Extraction)}
+            ),
+            _SINCE,
+            _UNTIL,
+            _LIMIT,
+            _AFTER,
+        ),
+        answer=shapes.CallPage,
+    ),
     api.show_call: Says(answer=shapes.WholeCall),
     api.reprocess: Says(answer=shapes.Queued),
     api.replay: Says(body=api.ReplayRequest, answer=shapes.ReplayShape, also=(409,)),

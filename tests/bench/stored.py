@@ -22,21 +22,29 @@ _DAY = 86_400.0
 _SUBJECTS = "router invoice delivery appointment warranty contract password upgrade refund address".split()
 _TABLES = ("callers", "calls", "events", "jobs", "facts", "memories", "greetings")
 
+_DERIVED = {  # what triggers would have kept
+    "owners": "SELECT owner, count(*) FROM memories GROUP BY owner",
+    "volumes": "SELECT type, CAST(received_at / 86400 AS INTEGER), count(*), sum(size) FROM events GROUP BY 1, 2",
+}
+
 
 def asked_number(index: int) -> str:
     """The phone number of the caller asked for at this turn."""
     return f"+1202555{100 + index % ASKED:04d}"
 
 
-async def populate(data: Path, calls: int) -> None:
-    """Make the database of a daemon that has processed so many calls; without their archived bodies."""
+async def populate(data: Path, calls: int, *, each: int = 1) -> None:
+    """Make the database of a daemon that has processed so many calls; without their archived bodies.
+
+    `each` is how many memories a call left.
+    """
     await asyncio.to_thread(data.mkdir, parents=True)
     async with Database.open(data / "elaaoms.db"):
         pass  # its schema is the daemon's own
-    await asyncio.to_thread(_fill, data / "elaaoms.db", calls)
+    await asyncio.to_thread(_fill, data / "elaaoms.db", calls, each)
 
 
-def _fill(path: Path, calls: int) -> None:
+def _fill(path: Path, calls: int, each: int) -> None:
     now = time.time()
     callers = max(ASKED, calls // CALLS_EACH)
     step = callers // ASKED
@@ -50,7 +58,7 @@ def _fill(path: Path, calls: int) -> None:
         for kind, name, _ in later:
             database.execute(f"DROP {kind} {name}")
         for table in _TABLES:
-            rows = _rows(table, calls, callers, step, now)
+            rows = _rows(table, calls, callers, step, now, each)
             first = next(rows)
             sql = f"INSERT INTO {table} ({', '.join(first)}) VALUES ({', '.join(f':{key}' for key in first)})"  # noqa: S608
             database.execute(sql, first)
@@ -64,11 +72,14 @@ def _fill(path: Path, calls: int) -> None:
         database.execute(
             "UPDATE tallies SET count = (SELECT count(*) FROM jobs WHERE 'jobs ' || state = name) WHERE name LIKE 'jobs %'"
         )
+        for table, sql in _DERIVED.items():
+            database.execute(f"DELETE FROM {table}")  # noqa: S608
+            database.execute(f"INSERT INTO {table} {sql}")
         database.execute("COMMIT")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _rows(table: str, calls: int, callers: int, step: int, now: float) -> Iterator[dict[str, Any]]:
+def _rows(table: str, calls: int, callers: int, step: int, now: float, each: int) -> Iterator[dict[str, Any]]:
     if table == "callers":
         for index in range(callers):
             at = now - 300 * _DAY
@@ -98,10 +109,10 @@ def _rows(table: str, calls: int, callers: int, step: int, now: float) -> Iterat
                 "expires_at": now + 90 * _DAY,
             }
     elif table in ("facts", "memories"):
-        for index in range(calls):
-            yield _fact(table, index, index % callers, step, now)
-        for index in range(ASKED * EXTRA):
-            yield _fact(table, calls + index, index % ASKED * step, step, now)
+        for index in range(calls * each):
+            yield _fact(table, index, index // each % callers, step, now, f"conv_stored_{index // each:09d}")
+        for index in range(calls * each, calls * each + ASKED * EXTRA):
+            yield _fact(table, index, index % ASKED * step, step, now, f"conv_stored_{index:09d}")
     else:
         for index in range(calls):
             yield _call(table, index, _key(index % callers, step), now)
@@ -158,14 +169,14 @@ def _call(table: str, index: int, caller: str, now: float) -> dict[str, Any]:
             }
 
 
-def _fact(table: str, index: int, caller: int, step: int, now: float) -> dict[str, Any]:
+def _fact(table: str, index: int, caller: int, step: int, now: float, conversation: str) -> dict[str, Any]:
     subject = _SUBJECTS[(index + index // 7) % len(_SUBJECTS)]
     content = f"The caller asked about the {subject} of order QX-{10_000 + index}."
     at = now - 200 * _DAY + index % 1000
     row = {
         "owner": _key(caller, step),
         "agent_id": "agent_0001fictional",
-        "conversation_id": f"conv_stored_{index:09d}",
+        "conversation_id": conversation,
         "category": "factual",
         "content": content,
         "importance": 5,
