@@ -7,6 +7,7 @@ import errno
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -308,6 +309,24 @@ class Archive:
                 folder.rmdir()
             _sync_directory(self.root)
         return count
+
+    def held_naming(self, names: re.Pattern[bytes]) -> list[str]:
+        """The digests of held bodies in which one of the names stands."""
+        found = []
+        with disk_errors():
+            for file in sorted((self.root / HELD).glob("*.json")):
+                with suppress(FileNotFoundError):
+                    if names.search(file.read_bytes()):
+                        found.append(file.stem)
+        return found
+
+    def remove_held(self, digests: Iterable[str]) -> None:
+        """Remove held bodies; gone already is fine."""
+        with disk_errors():
+            for digest in digests:
+                (self.root / HELD / f"{digest}.json").unlink(missing_ok=True)
+            if (self.root / HELD).is_dir():
+                _sync_directory(self.root / HELD)
 
     def bodies(self, size: int = 256, *, since: float = 0.0) -> Generator[list[str], None, None]:
         """The paths of archived bodies in slices of about `size`, for whoever looks for missing rows.

@@ -392,6 +392,7 @@ async def _compose(
         directory,
         audit,
         elsewhere=places,
+        arrived=ingest.settle,
         forgets=forgets,
         clock=clock,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import evolve, frozen
@@ -19,6 +20,7 @@ from elaaoms.database import Database, Row, Transaction
 from elaaoms.directory import Directory
 from elaaoms.elevenlabs import ElevenLabs
 from elaaoms.errors import NotFound, ProviderBlocked, ServiceUnavailable, StorageUnavailable
+from elaaoms.identity import Address
 from elaaoms.jobs import Done, Job, JobQueue, Outcome
 from elaaoms.memory import MemoryStore
 from elaaoms.replica import Replica
@@ -89,8 +91,15 @@ class ConversationsErased:
         return {"deleted": sum(deleted), "gone_before": len(deleted) - sum(deleted)}
 
 
+async def _nothing_else() -> None:
+    return None
+
+
 class Eraser:
-    """Erases callers, one after the other. Every step can be repeated, so a crash only delays it."""
+    """Erases callers, one after the other. Every step can be repeated, so a crash only delays it.
+
+    `arrived` sees to it that whatever is archived has its row; StorageUnavailable when it cannot.
+    """
 
     def __init__(
         self,
@@ -103,6 +112,7 @@ class Eraser:
         audit: AuditTrail,
         *,
         elsewhere: Sequence[Elsewhere] = (),
+        arrived: Callable[[], Awaitable[None]] = _nothing_else,
         forgets: Callable[[str], None] = lambda caller: None,
         clock: Callable[[], float],
     ) -> None:
@@ -114,6 +124,7 @@ class Eraser:
         self._directory = directory
         self._audit = audit
         self._elsewhere = tuple(elsewhere)
+        self._arrived = arrived
         self._forgets = forgets
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
@@ -173,7 +184,9 @@ class Eraser:
             erasure = await self.get(erasure_id)
             if erasure.finished_at is not None:
                 return erasure
+            await self._arrived()
             await self._quiet(erasure.caller)
+            await self._held(erasure)
             folders, removed = await self._database.write(lambda tx: self._rows(tx, erasure))
             self._forgets(erasure.caller)
             removed["archived files"] = removed.get("archived files", 0) + await asyncio.to_thread(
@@ -209,6 +222,28 @@ class Eraser:
             log.info("a caller is erased: %s", erasure_id)
             return await self.get(erasure_id)
 
+    async def _held(self, erasure: Erasure) -> None:
+        """Remove bodies that could not be understood but name the caller or one of their calls.
+
+        They belong to nobody's call, so that they are looked through while it is still known who the caller is.
+        """
+        known = await self._calls.known([erasure.caller])
+        address = known[erasure.caller].address if erasure.caller in known else None
+        names = naming(address, await self._calls.conversations(erasure.caller))
+        if names is None:
+            return
+        digests = await asyncio.to_thread(self._archive.held_naming, names)
+        if digests:
+            await self._database.write(lambda tx: self._unhold(tx, erasure.id, digests))
+            await asyncio.to_thread(self._archive.remove_held, digests)
+
+    def _unhold(self, tx: Transaction, erasure_id: str, digests: Sequence[str]) -> None:
+        count = self._calls.unhold(tx, digests)
+        row = tx.execute("SELECT removed FROM erasures WHERE id = ?", (erasure_id,)).fetchone()
+        removed: dict[str, int] = json.loads(row["removed"])
+        removed["held bodies"] = removed.get("held bodies", 0) + count
+        tx.execute("UPDATE erasures SET removed = ? WHERE id = ?", (json.dumps(removed), erasure_id))
+
     async def _quiet(self, caller: str) -> None:
         """Take the caller's waiting jobs out of the queue and wait for those that run."""
         deadline = self._clock() + PATIENCE_S
@@ -220,8 +255,9 @@ class Eraser:
     def _rows(self, tx: Transaction, erasure: Erasure) -> tuple[list[str], dict[str, int]]:
         """Remove everything from the database, and note which folders of the archive are left to remove."""
         row = tx.execute("SELECT folders, removed FROM erasures WHERE id = ?", (erasure.id,)).fetchone()
+        remembered = self._memories.erase(tx, erasure.caller)  # before its caller, who takes the greetings along
         conversations, counts = self._calls.erase(tx, erasure.caller)
-        counts |= self._memories.erase(tx, erasure.caller)
+        counts |= remembered
         counts["jobs"] = self._queue.erase(tx, erasure.caller, conversations)
         folders = sorted({*json.loads(row["folders"]), *conversations})
         removed: dict[str, int] = json.loads(row["removed"])
@@ -272,6 +308,20 @@ class Eraser:
         return self._directory.digest(
             "receipt " + json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         )
+
+
+def naming(address: Address | None, conversations: Sequence[str]) -> re.Pattern[bytes] | None:
+    """What finds a caller's address and conversations in a body, whole or not JSON at all; None for nobody.
+
+    A number and a conversation's id are told by themselves, a user id only as a value: it may be any word.
+    """
+    patterns = [rb"(?<![\w-])%b(?![\w-])" % re.escape(one.encode()) for one in conversations]
+    if address is not None and address.kind == "tel":
+        patterns.append(rb"(?<!\d)%b(?!\d)" % re.escape(address.value.lstrip("+").encode()))
+    elif address is not None and address.kind != "key":
+        ways = {json.dumps(address.value, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)}
+        patterns += sorted(map(re.escape, ways))
+    return re.compile(b"|".join(patterns)) if patterns else None
 
 
 def _erasure(row: Row) -> Erasure:

@@ -322,6 +322,15 @@ class Ingest:
         """From when on bodies may be without a row, with room for clocks that jump; 0 is from the beginning."""
         return max(0.0, await self._calls.recorded_until() - CLOCKS_S)
 
+    async def settle(self) -> None:
+        """See to it that every archived body has its row, as far as it can be read; StorageUnavailable if not now."""
+        if self.behind:
+            await self.catch_up()
+        if not self._scanned:
+            await self.adopt(since=await self.unsettled())
+        if self.behind:
+            raise StorageUnavailable("archived calls wait to be recorded; it goes on after that")
+
     def complete(self) -> None:
         """Nothing is without a row: the last stop said so, and nothing came since."""
         self._scanned = True

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+from aiohttp import ClientSession
 from attrs import evolve
 from click.testing import CliRunner
-from conftest import ROBIN, Platform, call, connected, started, varied
+from conftest import ROBIN, Platform, call, connected, secrets, started, varied
 
 from elaaoms.cli import main
 from elaaoms.config import Config, load, load_secrets
-from elaaoms.daemon import Running, running
-from elaaoms.erasure import Eraser
+from elaaoms.daemon import Running, desk, running
+from elaaoms.erasure import Eraser, naming
 from elaaoms.errors import ServiceUnavailable
+from elaaoms.identity import Address
 
 ANNA = "+12025550177"
 PLANTED = (
@@ -95,6 +100,7 @@ async def test_no_byte_of_a_caller_is_left_under_traffic(platform: Platform) -> 
     left = bytes_below(platform.data)
     assert [text for text in (*PLANTED, ROBIN, ROBIN[1:]) if text.encode() in left] == []
     assert receipt["removed"]["calls"] == 2
+    assert receipt["removed"]["greetings"] == 2  # for the agent that had the calls, and for any other
     assert receipt["removed"]["archived files"] == 3
     assert not (await platform.initiation()).variables["caller_known"]
     assert (await platform.initiation(ANNA)).variables["caller_name"] == "Anna Example"
@@ -241,3 +247,73 @@ async def _remembers(folder: Path) -> None:
     }
     async with running(free, given) as up, connected(up.url, up.admin_url, free.data, **tokens) as platform:
         await platform.takes(call("I live in Leeds."))
+
+
+# -- what belongs to nobody's call ---------------------------------------------------------
+
+
+async def test_a_held_body_that_names_the_caller_is_removed_and_others_stay(platform: Platform) -> None:
+    await platform.takes(call("I live in Leeds.", conversation_id="conv_robin"))
+    named = {
+        "number": b'{"type": "post_call_transcription", "data": {"external_number": "+12025550142"}}',
+        "part of a number": b'{"type": "post_call_transcription", "x": "112025550142"}',
+        "conversation": b'{"type": "post_call_transcription", "call": "conv_robin',
+        "another conversation": b'{"type": "post_call_transcription", "about": "conv_robin_2"',
+        "somebody else": b'{"type": "post_call_transcription", "external_number": "+12025550177"}',
+    }
+    for body in named.values():
+        assert (await platform.send(body)).data["extraction_status"] == "held"
+    receipt = await erased(platform)
+    assert receipt["removed"]["held bodies"] == 2
+    left = bytes_below(platform.data / "payloads")
+    assert {name for name, body in named.items() if body in left} == {
+        "part of a number",
+        "another conversation",
+        "somebody else",
+    }
+    held = (await platform.api("GET", "/api/held")).data["held"]
+    assert len(held) == 3
+    assert all((platform.data / entry["path"]).is_file() for entry in held)
+    assert (await platform.api("GET", "/health")).data["dependencies"]["database"]["held"] == 3
+
+
+@pytest.mark.parametrize(
+    ("address", "body", "found"),
+    [
+        (Address("user", "crm-7"), b'{"user_id": "crm-7"}', True),
+        (Address("user", "crm-7"), b'{"user_id": "crm-71"}', False),
+        (Address("user", "7"), b'{"turn": 7}', False),
+        (Address("user", "Zoë"), b'{"user_id": "Zo\\u00eb"}', True),
+        (Address("user", "Zoë"), '{"user_id": "Zoë"}'.encode(), True),
+        (Address("user", 'a"b'), b'{"user_id": "a\\"b"}', True),
+        (Address("user", ".*"), b'{"user_id": "anybody"}', False),
+        (Address("tel", "+12025550142"), b"tel:12025550142@sip", True),
+        (Address("tel", "+12025550142"), b"120255501420", False),
+    ],
+)
+def test_a_caller_is_found_in_a_body_however_it_is_written(
+    address: Address, body: bytes, found: bool
+) -> None:
+    pattern = naming(address, [])
+    assert pattern is not None
+    assert bool(pattern.search(body)) is found
+    assert naming(Address("key", "caller_1"), []) is None
+
+
+async def test_a_call_that_is_archived_without_a_row_is_erased_with_the_others(config: Config) -> None:
+    async with started(config) as platform:
+        await platform.takes(call("I live in Leeds.", conversation_id="conv_1"))
+        await platform.takes(call("My name is Robin Quackenbush.", conversation_id="conv_2"))
+    with closing(sqlite3.connect(config.data / "elaaoms.db")) as database:  # as after a crash
+        database.execute("PRAGMA secure_delete = ON")
+        for table in ("events", "calls", "facts", "memories"):
+            database.execute(f"DELETE FROM {table} WHERE conversation_id = 'conv_2'")  # noqa: S608
+        database.commit()
+    async with desk(config, secrets()) as (url, token), ClientSession() as session:  # no daemon adopted it
+        path = f"{url}/api/callers/{ROBIN.replace('+', '%2B')}"
+        async with session.delete(path, headers={"Authorization": f"Bearer {token}"}) as answer:
+            assert answer.status == 200
+            assert (await answer.json())["data"]["removed"]["calls"] == 2
+    assert b"Quackenbush" not in bytes_below(config.data)
+    async with started(config) as platform:
+        assert platform.count("calls") == 0

@@ -345,6 +345,14 @@ class CallStore(Protocol):
         """Note that everything that was archived before this moment has its row."""
         ...
 
+    def unhold(self, transaction: Transaction, digests: Sequence[str]) -> int:
+        """Forget held bodies, which are removed; how many."""
+        ...
+
+    async def conversations(self, caller: str) -> list[str]:
+        """The ids of all calls of a caller."""
+        ...
+
     async def held(self, *, limit: int = 50) -> list[Held]:
         """Held bodies, newest first."""
         ...

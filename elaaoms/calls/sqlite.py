@@ -438,6 +438,14 @@ class SQLiteCallStore:
             (repr(until),),
         )
 
+    def unhold(self, transaction: Transaction, digests: Sequence[str]) -> int:
+        sql = "DELETE FROM held WHERE sha256 IN (SELECT value FROM json_each(?))"
+        return transaction.execute(sql, (json.dumps(list(digests)),)).rowcount
+
+    async def conversations(self, caller: str) -> list[str]:
+        rows = await self._database.fetch("SELECT conversation_id FROM calls WHERE caller = ?", (caller,))
+        return [row["conversation_id"] for row in rows]
+
     async def held(self, *, limit: int = 50) -> list[Held]:
         rows = await self._database.fetch("SELECT * FROM held ORDER BY received_at DESC LIMIT ?", (limit,))
         return [Held(**dict(row)) for row in rows]
