@@ -247,7 +247,10 @@ class Eraser:
     async def _quiet(self, caller: str) -> None:
         """Take the caller's waiting jobs out of the queue and wait for those that run."""
         deadline = self._clock() + PATIENCE_S
-        while await self._database.write(lambda tx: self._queue.withdraw(tx, caller)):
+        aliases = await self._calls.aliases()
+        keys = [caller, *(one for one, known_as in aliases.items() if known_as == caller)]
+        conversations = await self._calls.conversations(caller)
+        while await self._database.write(lambda tx: self._queue.withdraw(tx, keys, conversations)):
             if self._clock() > deadline:
                 raise StorageUnavailable("a job of this caller still runs; the erasure goes on after it")
             await asyncio.sleep(LOOK_EVERY_S)
@@ -255,7 +258,9 @@ class Eraser:
     def _rows(self, tx: Transaction, erasure: Erasure) -> tuple[list[str], dict[str, int]]:
         """Remove everything from the database, and note which folders of the archive are left to remove."""
         row = tx.execute("SELECT folders, removed FROM erasures WHERE id = ?", (erasure.id,)).fetchone()
-        remembered = self._memories.erase(tx, erasure.caller)  # before its caller, who takes the greetings along
+        remembered = self._memories.erase(
+            tx, erasure.caller
+        )  # before its caller, who takes the greetings along
         conversations, counts = self._calls.erase(tx, erasure.caller)
         counts |= remembered
         counts["jobs"] = self._queue.erase(tx, erasure.caller, conversations)

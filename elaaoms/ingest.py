@@ -214,10 +214,9 @@ class Ingest:
                 extraction_status="held",
             )
         talk = event.conversation
-        who = await self._directory.identify_call(talk) if talk is not None else None
-        _note(event.conversation_id, talk.agent_id if talk is not None else "", who)
+        identified = await self._directory.identify_call(talk) if talk is not None else None
+        _note(event.conversation_id, talk.agent_id if talk is not None else "", identified)
         own = self._directory.own_numbers(talk) if talk is not None else []
-        owner = owner_of(who.caller if who else None, event.conversation_id)
         agent = talk.agent_id if talk is not None else ""
         web = talk is not None and talk.channel == "web"
         met = agent and not self._profiles.knows(agent, web=web)
@@ -226,6 +225,8 @@ class Ingest:
         def transaction(tx: Transaction) -> tuple[Accepted, Recorded]:
             if self._calls.erased(tx, digest):
                 return _erased(event), Recorded(duplicate=True, newest=False, path="")
+            who = self._as_known(tx, identified)
+            owner = owner_of(who.caller if who else None, event.conversation_id)
             not_before = self._turn(tx, talk, who, owner, now)
             recorded = self._calls.record(tx, archived, now=now)
             job_id = recorded.job_id
@@ -383,10 +384,13 @@ class Ingest:
         if await self._is_outdated(event):
             log.info("call %s: a newer body took this one's place", event.conversation_id)
             return Done()
-        understood = await self._understand(event, talk, self._extractor)
+        read = await self._understand(event, talk, self._extractor)
         replaced = await self._replaced(event)
 
         def write(tx: Transaction) -> None:
+            if self._calls.erased(tx, self._directory.digest(talk.conversation_id)):
+                return  # while it was read
+            understood = evolve(read, who=self._as_known(tx, read.who))
             who = understood.who
             about = (who.caller,) if who else ()
             with self._effects(tx, owner_of(who.caller if who else None, talk.conversation_id)) as effects:
@@ -406,12 +410,12 @@ class Ingest:
         log.info(
             "call %s: %d facts, %d dropped, %d secrets taken out, by %s",
             talk.conversation_id,
-            len(understood.heard),
-            len(understood.dropped),
-            understood.secrets,
+            len(read.heard),
+            len(read.dropped),
+            read.secrets,
             self._extractor.name,
         )
-        self._metrics.extracted("completed" if understood.heard else "nothing", reasons(understood.dropped))
+        self._metrics.extracted("completed" if read.heard else "nothing", reasons(read.dropped))
         return Done(write)
 
     def _open(self, path: str) -> tuple[Event, Conversation]:
@@ -544,7 +548,14 @@ class Ingest:
             language=talk.language or profile.language,
         )
 
-    def _adopt_reading(self, understood: _Understood, provider: str, model: str, tx: Transaction) -> None:
+    def _as_known(self, tx: Transaction, who: Identified | None) -> Identified | None:
+        """Somebody as they are known now: they may have been merged with another since they were identified."""
+        return None if who is None else evolve(who, caller=self._calls.known_as(tx, who.caller))
+
+    def _adopt_reading(self, read: _Understood, provider: str, model: str, tx: Transaction) -> None:
+        if self._calls.erased(tx, self._directory.digest(read.talk.conversation_id)):
+            raise NotFound(f"there is no call {read.talk.conversation_id} any more")
+        understood = evolve(read, who=self._as_known(tx, read.who))
         who, conversation = understood.who, understood.talk.conversation_id
         with self._effects(tx, owner_of(who.caller if who else None, conversation)) as effects:
             self._learn(tx, understood)
@@ -665,15 +676,16 @@ class Ingest:
         ]
 
         def transaction(tx: Transaction) -> int:
-            self._calls.meet(tx, who.caller, who.address, now=now)
-            with self._effects(tx, who.caller) as effects:
+            caller = self._calls.known_as(tx, who.caller)
+            self._calls.meet(tx, caller, who.address, now=now)
+            with self._effects(tx, caller) as effects:
                 new = self._memories.learn(
-                    tx, heard, owner=who.caller, conversation_id=None, reconcile=self._reconcile
+                    tx, heard, owner=caller, conversation_id=None, reconcile=self._reconcile
                 )
-            self._prepare(tx, who.caller, now)
+            self._prepare(tx, caller, now)
             if new:
                 details = {"facts": new, **effects}
-                self._note(tx, "admin", "memory.added", (who.caller, *_named(effects)), details)
+                self._note(tx, "admin", "memory.added", (caller, *_named(effects)), details)
             return new
 
         new = await self._database.write(transaction)
@@ -727,6 +739,8 @@ class Ingest:
             raise Conflicting("they are one caller already")
 
         def transaction(tx: Transaction) -> None:
+            if self._calls.known_as(tx, caller) != caller or self._calls.known_as(tx, into) != into:
+                raise Conflicting("one of them was merged with somebody else just now; look again")
             self._calls.merge(tx, caller, into)
             with self._effects(tx, into) as effects:
                 self._memories.merge(tx, caller, into, reconcile=self._reconcile)

@@ -345,6 +345,10 @@ class CallStore(Protocol):
         """Note that everything that was archived before this moment has its row."""
         ...
 
+    def known_as(self, transaction: Transaction, caller: str) -> str:
+        """The key that a caller goes by now: another one's after a merge."""
+        ...
+
     def unhold(self, transaction: Transaction, digests: Sequence[str]) -> int:
         """Forget held bodies, which are removed; how many."""
         ...

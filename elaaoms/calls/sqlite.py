@@ -438,6 +438,10 @@ class SQLiteCallStore:
             (repr(until),),
         )
 
+    def known_as(self, transaction: Transaction, caller: str) -> str:
+        row = transaction.execute("SELECT known_as FROM aliases WHERE caller = ?", (caller,)).fetchone()
+        return caller if row is None else str(row["known_as"])
+
     def unhold(self, transaction: Transaction, digests: Sequence[str]) -> int:
         sql = "DELETE FROM held WHERE sha256 IN (SELECT value FROM json_each(?))"
         return transaction.execute(sql, (json.dumps(list(digests)),)).rowcount

@@ -164,8 +164,8 @@ class JobQueue(Protocol):
         Call `announce()` once the transaction is committed."""
         ...
 
-    def withdraw(self, transaction: Transaction, caller: str) -> int:
-        """Delete a caller's jobs that wait; how many run at the moment."""
+    def withdraw(self, transaction: Transaction, callers: Sequence[str], conversations: Sequence[str]) -> int:
+        """Delete the jobs of callers and conversations that wait; how many run at the moment."""
         ...
 
     def erase(self, transaction: Transaction, caller: str, conversations: Sequence[str]) -> int:

@@ -126,13 +126,18 @@ class SQLiteJobQueue:
             ).fetchone()
         return int(row["id"])
 
-    def withdraw(self, transaction: Transaction, caller: str) -> int:
-        locks = _locks(caller)
-        transaction.execute("DELETE FROM jobs WHERE lock IN (?, ?, ?) AND state = 'available'", locks)
-        running = transaction.execute(
-            "SELECT count(*) FROM jobs WHERE lock IN (?, ?, ?) AND state = 'running'", locks
+    def withdraw(self, transaction: Transaction, callers: Sequence[str], conversations: Sequence[str]) -> int:
+        theirs = (
+            "(lock IN (SELECT value FROM json_each(:locks)) OR substr(json_extract(args, '$.path'), 1,"
+            " instr(json_extract(args, '$.path'), '/') - 1) IN (SELECT value FROM json_each(:conversations)))"
         )
-        return int(running.fetchone()[0])
+        values = {
+            "locks": json.dumps([lock for caller in callers for lock in _locks(caller)]),
+            "conversations": json.dumps(list(conversations)),
+        }
+        transaction.execute(f"DELETE FROM jobs WHERE state = 'available' AND {theirs}", values)
+        sql = f"SELECT count(*) FROM jobs WHERE state = 'running' AND {theirs}"
+        return int(transaction.execute(sql, values).fetchone()[0])
 
     def erase(self, transaction: Transaction, caller: str, conversations: Sequence[str]) -> int:
         count = transaction.execute("DELETE FROM jobs WHERE lock IN (?, ?, ?)", _locks(caller)).rowcount
