@@ -130,16 +130,18 @@ class Eraser:
         self._one_at_a_time = asyncio.Lock()
         self._again_at = 0.0
 
-    async def erase(self, caller: str, *, actor: str) -> Erasure:
+    async def erase(self, caller: str, *, actor: str, key: str = "") -> Erasure:
         """Erase a caller completely; returns when nothing is left, or nothing here while another place is away.
 
         StorageUnavailable while a job of the caller does not end. What is left open `resume` goes on with.
+        With the same `key` it is the same erasure: what came since stays.
         """
-        erasure_id = f"erasure_{uuid.uuid4().hex}"
+        erasure_id = f"erasure_{self._directory.digest(f'erasure {key}')[:32] if key else uuid.uuid4().hex}"
         await self._database.write(
             lambda tx: (
                 tx.execute(
-                    "INSERT INTO erasures (id, caller, actor, requested_at) VALUES (?, ?, ?, ?)",
+                    "INSERT INTO erasures (id, caller, actor, requested_at) VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT (id) DO NOTHING",
                     (erasure_id, caller, actor, self._clock()),
                 ).rowcount
             )
@@ -148,7 +150,11 @@ class Eraser:
 
     async def honour(self, job: Job) -> Outcome:
         """The worker's job for a caller who asked to be forgotten."""
-        await self.erase(job.args["caller"], actor="caller")
+        erasure = await self.erase(
+            job.args["caller"], actor="caller", key=f"job {job.id} {job.created_at!r} {job.args['caller']}"
+        )
+        if erasure.receipt is None:
+            log.info("erasure %s goes on when %s can be reached", erasure.id, erasure.waits_for)
         return Done()
 
     async def resume(self) -> int:

@@ -475,8 +475,8 @@ class Ingest:
         )
         if who is not None and (turn := asked_to_be_forgotten(talk.turns)) is not None:
             log.warning("call %s: the caller asks to be forgotten", talk.conversation_id)
-            self._calls.asked(tx, who.caller, talk.conversation_id, turn, at=understood.heard_at)
-            if self._honours_requests:
+            new = self._calls.asked(tx, who.caller, talk.conversation_id, turn, at=understood.heard_at)
+            if new and self._honours_requests:
                 job = NewJob(kind=ERASE, args={"caller": who.caller}, unique_key=who.caller)
                 self._queue.enqueue(tx, job, now=self._clock())
         outcome = "completed" if understood.heard else "nothing"

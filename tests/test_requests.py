@@ -101,3 +101,34 @@ async def test_it_is_honoured_at_once_where_the_operator_wants_that(config: Conf
         assert done["erasures"][0]["actor"] == "caller"
         assert not (await platform.initiation()).variables["caller_known"]
         assert not any("transcription" in name for name in platform.files())
+
+
+async def test_a_wish_that_was_declined_is_not_honoured_when_the_call_is_read_again(config: Config) -> None:
+    async with started(config) as platform:
+        await platform.takes(call("My name is Robin Baker.", "Please delete all my data."))
+        (request,) = (await platform.api("GET", "/api/requests")).data["requests"]
+        await platform.api("POST", f"/api/requests/{request['id']}/decline")
+    async with started(evolve(config, privacy=Privacy(honour_spoken_requests=True))) as platform:
+        job = (await platform.api("POST", "/api/calls/conv_test/reprocess")).data["job_id"]
+        await platform.settled(job)
+        jobs = (await platform.api("GET", "/api/jobs")).data["jobs"]
+        assert {job["kind"] for job in jobs} == {"remember"}
+        assert (await platform.initiation()).variables["caller_known"]
+
+
+async def test_a_wish_is_honoured_once_however_often_its_job_runs(config: Config) -> None:
+    async with started(evolve(config, privacy=Privacy(honour_spoken_requests=True))) as platform:
+        assert platform.up is not None
+        await platform.send(call("My name is Robin Baker.", "Please delete all my data."))
+        await platform.until(
+            "/api/erasures", lambda data: data["erasures"] and data["erasures"][0]["receipt"]
+        )
+        (job,) = [
+            job for job in (await platform.api("GET", "/api/jobs")).data["jobs"] if job["kind"] == "erase"
+        ]
+        await platform.settled(job["id"])
+        await platform.takes(call("My name is Robin Miller.", conversation_id="conv_later"))
+        again = await platform.up.services.queue.get(job["id"])  # as after a crash before it was settled
+        await platform.up.services.eraser.honour(again)
+        assert (await platform.initiation()).variables["caller_name"] == "Robin Miller"
+        assert len((await platform.api("GET", "/api/erasures")).data["erasures"]) == 1

@@ -235,8 +235,8 @@ class CallStore(Protocol):
 
     def asked(
         self, transaction: Transaction, caller: str, conversation_id: str, turn: int, *, at: float
-    ) -> None:
-        """Note that a caller asked to be forgotten; the same words count once."""
+    ) -> bool:
+        """Note that a caller asked to be forgotten; False for words that were noted before, and maybe answered."""
         ...
 
     async def requests(self, *, limit: int = 50) -> list[Request]:

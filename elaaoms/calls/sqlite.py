@@ -166,12 +166,13 @@ class SQLiteCallStore:
 
     def asked(
         self, transaction: Transaction, caller: str, conversation_id: str, turn: int, *, at: float
-    ) -> None:
-        transaction.execute(
+    ) -> bool:
+        cursor = transaction.execute(
             "INSERT INTO requests (caller, conversation_id, turn, asked_at) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (conversation_id, turn) DO NOTHING",
             (caller, conversation_id, turn, at),
         )
+        return cursor.rowcount == 1
 
     async def requests(self, *, limit: int = 50) -> list[Request]:
         rows = await self._database.fetch(

@@ -323,8 +323,18 @@ def _parameter(place: str, parameter: Parameter) -> dict[str, Any]:
         "in": place,
         "description": parameter.description,
         **required,
-        "schema": {"type": "string", **parameter.schema},
+        "schema": {
+            "type": "string",
+            **(_or_empty(parameter.schema) if place == "query" else parameter.schema),
+        },
     }
+
+
+def _or_empty(schema: Schema) -> Schema:
+    """An empty parameter of a query is one that is not given."""
+    if schema.get("type") == "integer":
+        return {**schema, "type": ["integer", "string"], "maxLength": 0}
+    return {**schema, "enum": [*schema["enum"], ""]} if "enum" in schema else schema
 
 
 def _failures(route: Route, says: Says) -> dict[str, Any]:
