@@ -105,7 +105,7 @@ class Alerts:
                 return alarm
             return evolve(alarm, since=None, announced=False)
         alarm = evolve(alarm, text=text, since=now if alarm.since is None else alarm.since)
-        if alarm.told_at is not None and now - alarm.told_at < self._quiet_s:
+        if alarm.told_at is not None and 0 <= now - alarm.told_at < self._quiet_s:  # a clock may be set back
             return alarm
         if await self._told("alert", alarm, now):
             alarm = evolve(alarm, told_at=now, announced=True)

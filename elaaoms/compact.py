@@ -7,9 +7,9 @@ from typing import Any
 
 from attrs import frozen
 
+from elaaoms.memory import KEPT_IMPORTANCE
 from elaaoms.words import words
 
-KEPT_IMPORTANCE = 8  # memories that count this much are never proposed
 _EMPTY = frozenset("a an the also again".split())
 
 Row = Mapping[str, Any]  # a memory as the API tells it

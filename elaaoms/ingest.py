@@ -725,13 +725,20 @@ class Ingest:
             lambda tx: self._memories.restore(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
         )
 
-    async def forget(self, memory: Memory) -> Memory:
-        """Forget a memory and the facts it rests on, for good; the archived transcript stays."""
-        return await self._decided(
-            memory,
-            "memory.forgotten",
-            lambda tx: self._memories.forget(tx, memory.id, reconcile=self._reconcile, now=self._clock()),
-        )
+    async def forget(self, memory: Memory, *, unless_kept: bool = False) -> Memory:
+        """Forget a memory and the facts it rests on, for good; the archived transcript stays.
+
+        Conflicting with `unless_kept` for one that must not be folded away, or not any more.
+        """
+
+        def change(tx: Transaction) -> Memory:
+            if unless_kept and any(
+                one.is_kept for one in self._memories.of_owner(tx, memory.owner) if one.id == memory.id
+            ):
+                raise Conflicting(f"{memory.id} is pinned, counts for much or is contradicted by now")
+            return self._memories.forget(tx, memory.id, reconcile=self._reconcile, now=self._clock())
+
+        return await self._decided(memory, "memory.forgotten", change)
 
     async def merge(self, caller: str, into: str) -> None:
         """Make one caller another, with everything heard of them; calls to come are the other's too."""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from click.testing import CliRunner
-from conftest import ROBIN, call, started
+from conftest import ROBIN, Platform, call, started
 
 from elaaoms.cli import main
 from elaaoms.compact import folds
@@ -99,3 +99,17 @@ async def _run(arguments: list[str]) -> str:
     done = await asyncio.to_thread(CliRunner().invoke, main, arguments)
     assert done.exit_code == 0, done.output
     return done.stdout
+
+
+async def test_what_was_pinned_since_the_proposal_is_not_folded(platform: Platform) -> None:
+    await platform.knows({"content": "Likes tea."}, {"content": "Likes the tea.", "importance": 8})
+    ids = dict(platform.sql("SELECT content, id FROM memories"))
+    path = f"/api/memories/{ids['Likes tea.']}"
+    await platform.api("PATCH", path, {"pinned": True})
+    assert (await platform.api("DELETE", f"{path}?unless_kept=1")).status == 409
+    assert (
+        await platform.api("DELETE", f"/api/memories/{ids['Likes the tea.']}?unless_kept=1")
+    ).status == 409
+    await platform.api("PATCH", path, {"pinned": False})
+    assert (await platform.api("DELETE", f"{path}?unless_kept=1")).status == 200
+    assert (await platform.api("DELETE", f"/api/memories/{ids['Likes the tea.']}")).status == 200

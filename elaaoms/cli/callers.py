@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -14,7 +15,6 @@ from elaaoms.cli.desk import desk, local, plain, show
 from elaaoms.compact import folds
 
 ERASURE_S = 900.0  # other places may take their time
-MOST_MEMORIES = 10_000  # of one caller that are looked at
 
 
 @click.group()
@@ -169,18 +169,17 @@ async def compact(config_path: Path, as_json: bool, caller: str, yes: bool) -> N
     """
     async with desk(config_path) as api:
         found = await api.call("GET", _path(caller))
+        # All of them: what ended a memory that is not looked at would let it stand again.
         memories = await api.pages(
-            "/api/memories", "memories", limit=MOST_MEMORIES, params={"caller": found["caller"]}
+            "/api/memories", "memories", limit=sys.maxsize, params={"caller": found["caller"]}
         )
         proposed = folds(memories)
-        if yes:
-            for fold in proposed:
-                await api.call("DELETE", f"/api/memories/{fold.memory['id']}")
-    rows = [
-        {"id": fold.memory["id"], "reason": fold.reason, "content": fold.memory["content"]}
-        | {"kept": fold.kept["id"], "kept_content": fold.kept["content"], "folded": yes}
-        for fold in proposed
-    ]
+        rows = []
+        for fold in proposed:
+            row = {"id": fold.memory["id"], "reason": fold.reason, "content": fold.memory["content"]}
+            rows.append(row | {"kept": fold.kept["id"], "kept_content": fold.kept["content"], "folded": yes})
+            if yes:  # what was pinned or said again since is refused there, and nothing further is folded
+                await api.call("DELETE", f"/api/memories/{fold.memory['id']}", params={"unless_kept": "1"})
     columns = {
         "MEMORY": lambda row: row["id"],
         "WHY": lambda row: row["reason"],

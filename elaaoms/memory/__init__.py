@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the values here are for pure modules too, which know no dat
 _CONVERSATION = "conversation:"
 MAX_CONTENT = 400  # characters; a memory is one or two sentences, not a transcript
 MAX_QUOTE = 600  # characters
+KEPT_IMPORTANCE = 8  # memories that count this much are never folded away
 FORGOTTEN = "[forgotten]"  # what stands where a memory's words were
 
 
@@ -131,6 +132,11 @@ class Memory:
     def caller(self) -> str | None:
         """The caller's key, if it can be told who called."""
         return self.owner if is_caller(self.owner) else None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it must not be folded away, whatever else says the same."""
+        return self.pinned or self.importance >= KEPT_IMPORTANCE or self.conflict_with is not None
 
     def known_to(self, agent_id: str) -> bool:
         """Whether this agent may use the memory without looking at what other agents heard."""

@@ -322,8 +322,10 @@ def _edited(memory: Memory, change: Change) -> Fact:
 
 async def forget_memory(services: Services, request: web.Request, _: bytes) -> web.Response:
     """Forget a memory, for good."""
+    gentle = query_of(request, "unless_kept").get("unless_kept") == "1"
     memory = await services.memories.get(request.match_info["id"])
-    return success(request, "forgotten", views.memory(await services.ingest.forget(memory)))
+    forgotten = await services.ingest.forget(memory, unless_kept=gentle)
+    return success(request, "forgotten", views.memory(forgotten))
 
 
 async def restore_memory(services: Services, request: web.Request, _: bytes) -> web.Response:

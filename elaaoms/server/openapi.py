@@ -115,7 +115,16 @@ SAID: Mapping[Handler, Says] = {
     ),
     api.show_memory: Says(answer=shapes.MemoryShape),
     api.change_memory: Says(body=api.Change, answer=shapes.MemoryShape, also=(409,)),
-    api.forget_memory: Says(answer=shapes.MemoryShape, also=(409,)),
+    api.forget_memory: Says(
+        query=(
+            Parameter(
+                name="unless_kept",
+                description="With 1, one that is pinned, counts 8 or more or is contradicted is left alone (409)",
+            ),
+        ),
+        answer=shapes.MemoryShape,
+        also=(409,),
+    ),
     api.restore_memory: Says(answer=shapes.MemoryShape, also=(409,)),
     api.list_callers: Says(
         query=(
