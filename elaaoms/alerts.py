@@ -90,6 +90,12 @@ class Alerts:
             before = known.get(kind, Alarm(kind=kind))
             try:
                 text = await condition(self._clock())
+                if (
+                    text is None
+                    and isinstance(condition, Silence)
+                    and not await condition.over(self._clock())
+                ):
+                    continue  # nobody expects a call now, and none has come
             except ElaaomsError as error:
                 log.warning("it cannot be told whether %s holds: %s", kind, error)
                 continue
@@ -195,22 +201,34 @@ def named(what: str, read: Callable[[], Mapping[str, str]]) -> Condition:
     return condition
 
 
-def silent(newest: Callable[[], Awaitable[float | None]], *, after_s: float, hours: Hours) -> Condition:
+@frozen(kw_only=True)
+class Silence:
     """Whether nothing has arrived for too long of the hours in which calls are expected.
 
-    An installation that has never been called is not silent.
+    An installation that has never been called is not silent. Silence is over when something arrives, not when
+    the hours are.
     """
 
-    async def condition(now: float) -> str | None:
-        if hours.open_for_s(now) < after_s:
+    newest: Callable[[], Awaitable[float | None]]
+    after_s: float
+    hours: Hours
+
+    async def __call__(self, now: float) -> str | None:
+        if self.hours.open_for_s(now) < self.after_s or await self.over(now):
             return None
-        at = await newest()
-        if at is None or now - at < after_s:
-            return None
+        at = await self.newest() or now
         when = datetime.fromtimestamp(at, UTC)
         return f"no webhook has arrived since {when:%Y-%m-%d %H:%M} UTC; ElevenLabs may have disabled it"
 
-    return condition
+    async def over(self, now: float) -> bool:
+        """Whether something has arrived lately."""
+        at = await self.newest()
+        return at is None or now - at < self.after_s
+
+
+def silent(newest: Callable[[], Awaitable[float | None]], *, after_s: float, hours: Hours) -> Silence:
+    """Whether nothing has arrived for too long of the hours in which calls are expected."""
+    return Silence(newest=newest, after_s=after_s, hours=hours)
 
 
 def disabled(

@@ -16,9 +16,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from attrs import evolve
 from conftest import WAIT_S, WEBHOOK_SECRET, Platform, call, secrets, started
+from fakes import KEY, FakeLanguageModels, fails
+from fakes_openmemory import FakeOpenMemory, serving
 
 from elaaoms.alerts import SIGNATURE, Alerts, Condition, Hours, above, disabled, named, silent
-from elaaoms.config import AlertSettings, Config, load
+from elaaoms.config import AlertSettings, Config, Llm, OpenAISettings, OpenMemorySettings, Server, load
 from elaaoms.daemon import alerts_of
 from elaaoms.database import Database
 from elaaoms.errors import ConfigError, StorageUnavailable
@@ -282,3 +284,81 @@ async def test_a_webhook_that_elevenlabs_switched_off_is_noticed_within_ten_minu
     assert told is not None
     assert "webhook elaaoms off" in told
     assert asked == 2
+
+
+async def test_silence_is_not_over_because_the_day_is(
+    receiver: Receiver, url: str, database: Database
+) -> None:
+    newest = [at("2026-11-23 08:00")]
+
+    async def read() -> float | None:
+        return newest[0]
+
+    hours = Hours(frozenset(range(5)), 9 * 60, 17 * 60, ZoneInfo("UTC"))
+    alerts = Alerts(
+        database,
+        {"webhooks_silent": silent(read, after_s=7200, hours=hours)},
+        url=url, secret=SECRET, quiet_s=86_400, installation="here", clock=receiver,
+    )  # fmt: skip
+    for moment, told in (
+        ("2026-11-23 10:59", []),
+        ("2026-11-23 11:01", ["alert"]),
+        ("2026-11-23 17:30", ["alert"]),  # nobody calls at night, and nobody has called
+        ("2026-11-24 09:30", ["alert"]),
+        ("2026-11-24 11:30", ["alert", "alert"]),  # a day is its quiet time here
+    ):
+        receiver.now = at(moment)
+        await alerts.look()
+        assert [word for word, _ in receiver.told] == told, moment
+    newest[0] = receiver.now = at("2026-11-24 18:00")  # late, but somebody called
+    await alerts.look()
+    assert [word for word, _ in receiver.told] == ["alert", "alert", "recovery"]
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+async def test_the_daemon_tells_of_a_blocked_provider_and_of_openmemory_that_is_late_and_when_both_are_back(
+    tmp_path: Path,
+) -> None:
+    receiver, models = (
+        Receiver(WEBHOOK_SECRET),
+        FakeLanguageModels(lambda asked: {"memories": []}),
+    )
+    memory = FakeOpenMemory()
+    async with TestServer(receiver.app) as hook, TestServer(models.app) as llm, serving(memory) as openmemory:
+        config = Config(
+            data_dir=str(tmp_path / "data"),
+            server=Server(port=0, admin_port=0),
+            llm=Llm(provider="openai", openai=OpenAISettings(base_url=str(llm.make_url("/v1")))),
+            openmemory=OpenMemorySettings(url=openmemory),
+            alerts=AlertSettings(webhook_url=str(hook.make_url("/hook")), disk_free_mb=0, outbox_minutes=10),
+        )
+        given = secrets(openai_api_key=(KEY,), openmemory_api_key=(memory.key,))
+        receiver.now = time.time()
+        memory.down = True
+        models.then(fails(401))
+        async with started(config, given=given, clock=receiver) as platform:
+            assert platform.up is not None
+            services = platform.up.services
+            ours = alerts_of(given, services)
+            await platform.knows({"content": "The caller likes tea."})
+            await platform.send(call("I live in Leeds.", conversation_id="conv_a"))
+            await platform.until("/api/jobs", lambda data: bool(services.worker.blocked))
+            await ours.look()
+            assert receiver.told == [("alert", "provider_blocked")]
+            assert KEY not in str(receiver.got)
+            receiver.now += 601
+            await ours.look()
+            assert receiver.told[1:] == [("alert", "outbox_late")]
+        memory.down = False  # and somebody has mended the key
+        async with started(config, given=given, clock=receiver) as platform:
+            assert platform.up is not None
+            await platform.processed("conv_a")
+            await platform.until("/api/openmemory", lambda data: data["owed"] == 0)
+            await alerts_of(given, platform.up.services).look()
+            assert sorted(receiver.told[2:]) == [
+                ("recovery", "outbox_late"),
+                ("recovery", "provider_blocked"),
+            ]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from attrs import define, field, frozen
 
 from elaaoms.database import Database, Transaction
-from elaaoms.errors import StorageUnavailable
+from elaaoms.errors import ElaaomsError, StorageUnavailable
 from elaaoms.memory import State
 
 SEEN = "memory.seen"  # by the operator
@@ -176,6 +176,9 @@ class Accesses:
             except StorageUnavailable:
                 for key, access in batch.items():
                     self._add(key, access.at, access.times, access.memories)
+                raise
+            except ElaaomsError:  # for good
+                self._lose(sum(access.size for access in batch.values()))
                 raise
             kept += len(batch)
         if lost := self._lost:
