@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ADMIN_TOKEN, AGENT, ROBIN, WAIT_S, Platform, call, started
+from conftest import ADMIN_TOKEN, AGENT, ROBIN, WAIT_S, Platform, call, started, varied
 from desk import HOSTILE, MIA, Forms, Visitor, full_house
 
 from elaaoms import dashboard
 from elaaoms.config import Config
 from elaaoms.dashboard import ATTEMPTS
 from elaaoms.dashboard.desk import CSP, local
+from elaaoms.dashboard.hours import FRESH_S, MOST_HOURS, Hours
 from elaaoms.dashboard.looks import environment, marked
 from elaaoms.dashboard.session import IDLE_S, WHOLE_S, Sessions
 
@@ -671,3 +672,42 @@ async def test_what_is_archived_by_day_is_what_the_events_say(visitor: Visitor) 
     assert platform.sql("SELECT * FROM volumes") == platform.sql(whole)
     await platform.api("DELETE", f"/api/callers/%2B{ROBIN[1:]}")
     assert platform.sql("SELECT * FROM volumes") == platform.sql(whole) == []
+
+
+# -- hours -----------------------------------------------------------------------------
+
+
+async def test_an_hour_that_is_over_is_added_up_once_and_again_only_now_and_then() -> None:
+    now, asked = [100 * 3600.0 + 1800], []
+
+    async def read(hour: float) -> float:
+        asked.append(hour / 3600)
+        return hour + len(asked)
+
+    hours = Hours(read, lambda: now[0])
+    assert [round(value / 3600) for value in await hours.since(96 * 3600.0)] == [96, 97, 98, 99, 100]
+    assert asked == [96, 97, 98, 99, 100]
+    asked.clear()
+    await hours.since(96 * 3600.0)
+    assert asked == [100]  # which goes on
+    asked.clear()
+    now[0] += FRESH_S
+    for _ in range(5):
+        await hours.since(96 * 3600.0)
+    assert sorted(asked) == [96, 97, 98, 99, *[100] * 5]  # one at a look
+    asked.clear()
+    now[0] = 101 * 3600.0 + 60
+    await hours.since(96 * 3600.0)
+    assert {100, 101} <= set(asked)  # calls of the last hour may still arrive
+    now[0] = 300 * 3600.0
+    await hours.since(296 * 3600.0)
+    assert len(hours._known) <= MOST_HOURS
+
+
+async def test_now_counts_what_was_read_and_not_every_job(visitor: Visitor) -> None:
+    await visitor.platform.takes(call("I live in Oslo.", conversation_id="conv_a"))
+    audio = varied("audio", conversation_id="conv_a")
+    await visitor.platform.settled((await visitor.platform.send(audio)).data["job_id"])
+    text = (await visitor.get("/now")).body.decode()
+    assert "<dt>Calls today</dt><dd>1<" in text
+    assert "<dt>Read today</dt><dd>1<" in text

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from elaaoms.dashboard import actions, looks, pages
 from elaaoms.dashboard.desk import HOME, Desk, Page, boundary, serve, sign_off
+from elaaoms.dashboard.hours import Hours
 from elaaoms.dashboard.session import Sessions
 from elaaoms.server.border import Services
 from elaaoms.server.brake import Brake
@@ -57,7 +58,13 @@ def routes(brake: Brake) -> tuple[Page, ...]:
 
 def make_app(services: Services) -> web.Application:
     """The dashboard, to be added to the admin listener at `/dashboard`."""
-    desk = Desk(services=services, sessions=Sessions(services.clock), templates=looks.environment())
+    desk = Desk(
+        services=services,
+        sessions=Sessions(services.clock),
+        templates=looks.environment(),
+        calls=Hours(partial(pages.calls_of, services), services.clock),
+        work=Hours(partial(pages.work_of, services), services.clock),
+    )
     app = web.Application(middlewares=[boundary(desk)])
     app.on_response_prepare.append(sign_off)
     for page in routes(Brake(services.clock, attempts=ATTEMPTS)):

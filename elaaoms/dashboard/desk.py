@@ -13,6 +13,8 @@ from attrs import frozen
 from jinja2 import Environment
 
 from elaaoms import __version__
+from elaaoms.calls import Slot
+from elaaoms.dashboard.hours import Hours
 from elaaoms.dashboard.session import Notice, Session, Sessions
 from elaaoms.errors import (
     Conflicting,
@@ -24,6 +26,7 @@ from elaaoms.errors import (
     StorageUnavailable,
     Unreadable,
 )
+from elaaoms.jobs import Stretch
 from elaaoms.server.border import Refused, Services
 
 HOME = "/dashboard"
@@ -61,6 +64,8 @@ class Desk:
     services: Services
     sessions: Sessions
     templates: Environment
+    calls: Hours[Slot]
+    work: Hours[Stretch]
 
     def page(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """A template as an answer; one whose name begins with `_` is a piece of a page."""

@@ -17,15 +17,17 @@ from elaaoms import export as exports
 from elaaoms import redact
 from elaaoms.audit import Entry
 from elaaoms.budget import DAY_S
-from elaaoms.calls import Call, Caller
+from elaaoms.calls import Call, Caller, Slot
 from elaaoms.config import PROVIDERS
 from elaaoms.dashboard import actions
 from elaaoms.dashboard.desk import COOKIE, HOME, Desk, see
 from elaaoms.dashboard.looks import Piece, marked, plot, title
 from elaaoms.errors import NotFound, StorageUnavailable, Unreadable
-from elaaoms.jobs import Job, State
+from elaaoms.ingest import REMEMBER
+from elaaoms.jobs import Job, State, Stretch
 from elaaoms.memory import Category, Evidence, Memory, Status
 from elaaoms.server import api
+from elaaoms.server.border import Services
 from elaaoms.server.hooks import dependencies
 from elaaoms.webhooks import TRANSCRIPTION, Conversation, clean, parse_event
 
@@ -68,16 +70,16 @@ async def _now(desk: Desk) -> dict[str, Any]:
     at = services.clock()
     midnight = at // DAY_S * DAY_S
     state, parts = await dependencies(services)
-    (today,) = await services.calls.activity(since=midnight, step_s=DAY_S, slots=1)
-    (work,) = await services.queue.activity(since=midnight, step_s=DAY_S, slots=1)
+    called = await desk.calls.since(midnight)
+    worked = await desk.work.since(midnight)
     oldest = await services.queue.oldest_due()
     latest = await services.calls.page(limit=FEW)
     wishes = await services.calls.requests(limit=ROWS)
     return {
         "state": state,
         "parts": parts,
-        "today": today,
-        "work": work,
+        "called": sum(slot.calls for slot in called),
+        "read": sum(entry.completed for entry in worked),
         "jobs": await services.queue.counts(),
         "late_s": max(0.0, at - oldest) if oldest is not None else 0.0,
         "budget": await services.budget.today(),
@@ -90,11 +92,22 @@ async def _now(desk: Desk) -> dict[str, Any]:
     }
 
 
+async def calls_of(services: Services, hour: float) -> Slot:
+    """Calls that began in an hour, and what models cost."""
+    (slot,) = await services.calls.activity(since=hour, step_s=HOUR_S, slots=1)
+    return slot
+
+
+async def work_of(services: Services, hour: float) -> Stretch:
+    """Calls that were read in an hour, how long that took, and what failed."""
+    (stretch,) = await services.queue.activity(since=hour, step_s=HOUR_S, slots=1, kind=REMEMBER)
+    return stretch
+
+
 async def _plots(desk: Desk) -> list[Mapping[str, Any]]:
-    services = desk.services
-    since = services.clock() // HOUR_S * HOUR_S - (HOURS - 1) * HOUR_S
-    slots = await services.calls.activity(since=since, step_s=HOUR_S, slots=HOURS)
-    work = await services.queue.activity(since=since, step_s=HOUR_S, slots=HOURS)
+    since = desk.services.clock() // HOUR_S * HOUR_S - (HOURS - 1) * HOUR_S
+    slots = await desk.calls.since(since)
+    work = await desk.work.since(since)
     times = [slot.at for slot in slots]
     return [
         plot("Calls", "calls", [("calls", [slot.calls for slot in slots])], times),

@@ -229,8 +229,13 @@ class JobQueue(Protocol):
         """How many jobs of a kind failed since then, or wait after more than one failed attempt."""
         ...
 
-    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Stretch]:
-        """Jobs that ended since then, in consecutive slots of `step_s` seconds."""
+    async def activity(
+        self, *, since: float, step_s: float, slots: int, kind: str | None = None
+    ) -> list[Stretch]:
+        """Jobs that ended since then, in consecutive slots of `step_s` seconds.
+
+        With a `kind` those are counted and timed that were done of it; what failed is counted of every kind.
+        """
         ...
 
     async def oldest_due(self) -> float | None:

@@ -307,15 +307,18 @@ class SQLiteJobQueue:
         )
         return int(rows[0]["n"])
 
-    async def activity(self, *, since: float, step_s: float, slots: int) -> list[Stretch]:
+    async def activity(
+        self, *, since: float, step_s: float, slots: int, kind: str | None = None
+    ) -> list[Stretch]:
         rows = await self._database.fetch(
             "SELECT CAST((finished_at - :since) / :step AS INTEGER) AS slot,"
-            " count(*) FILTER (WHERE state = 'completed') AS completed,"
+            " count(*) FILTER (WHERE state = 'completed' AND kind = coalesce(:kind, kind)) AS completed,"
             " count(*) FILTER (WHERE state = 'failed') AS failed,"
-            " avg(finished_at - started_at) AS mean_s, max(finished_at - started_at) AS slowest_s"
+            " avg(finished_at - started_at) FILTER (WHERE kind = coalesce(:kind, kind)) AS mean_s,"
+            " max(finished_at - started_at) FILTER (WHERE kind = coalesce(:kind, kind)) AS slowest_s"
             " FROM jobs INDEXED BY jobs_finished"
             " WHERE finished_at >= :since AND finished_at < :until GROUP BY slot",
-            {"since": since, "step": step_s, "until": since + slots * step_s},
+            {"since": since, "step": step_s, "until": since + slots * step_s, "kind": kind},
         )
         found = {row["slot"]: row for row in rows}
         return [_stretch(since + number * step_s, found.get(number)) for number in range(slots)]
