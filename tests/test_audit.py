@@ -72,6 +72,7 @@ async def test_whatever_the_operator_does_to_a_caller_stands_in_the_trail(platfo
         "caller.merged",
         "caller.erased",
     ]
+    assert await trail(platform, ROBIN) == done  # by the number of somebody who is erased
     (erased,) = await trail(platform, receipt["erasure"])
     assert erased["details"]["removed"] == receipt["removed"]
     (adopted,) = await trail(platform, "conv_a")

@@ -11,6 +11,8 @@ import click
 from elaaoms.cli.base import awaits, config_option, json_option, since_option, until_option
 from elaaoms.cli.desk import desk, local, show
 
+FEW = 2
+
 
 @click.command()
 @config_option
@@ -47,9 +49,15 @@ async def audit(
         "WHAT": lambda row: row["action"],
         "TIMES": lambda row: row["details"].get("times", ""),
         "CALLER": lambda row: " ".join(_of(row, "caller_")),
-        "MEMORIES": lambda row: " ".join(_of(row, "mem_")),
+        "MEMORIES": lambda row: _few(_of(row, "mem_")),
     }
     show(rows, columns, as_json=as_json, nothing="Nothing is noted.")
+
+
+def _few(ids: list[str]) -> str:
+    """The first of them; all stand in the JSON."""
+    more = f" and {len(ids) - FEW} more" if len(ids) > FEW else ""
+    return " ".join(ids[:FEW]) + more
 
 
 def _of(row: Mapping[str, Any], prefix: str) -> list[str]:

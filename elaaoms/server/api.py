@@ -642,15 +642,19 @@ async def audited(
     limit: int,
     before: int | None,
 ) -> list[Entry]:
-    """Entries about what an operator names: a caller, a call, a memory or an erasure."""
+    """Entries about what an operator names: a caller, also one who is erased, a call, a memory or an erasure."""
     subject = about
     if about is not None:
         known = await services.directory.find(about)
-        call = services.directory.pseudonym(about)
+        address = services.directory.address(about)
+        names = [services.directory.pseudonym(about)]
+        names += [services.directory.key(address)] if address is not None else []
         if known is not None:
             subject = known.caller
-        elif await services.audit.about(call, limit=1):
-            subject = call
+        else:
+            for name in names:
+                if await services.audit.about(name, limit=1):
+                    subject = name
     return await services.audit.page(
         subject=subject, actor=actor, since=since, until=until, limit=limit, before=before
     )
