@@ -20,7 +20,7 @@ TOLD = "memory.told"  # to an agent that asked during one
 
 MOST_WAITING = 50_000  # ids that wait to be written; what is beyond is counted as lost
 MANY_WAITING = 2_000  # so many are not kept waiting any longer
-AT_ONCE = 1_000  # ids of one transaction; more would hold up calls that arrive
+AT_ONCE = 300  # ids of one transaction; more would hold up calls that arrive
 US = "elaaoms"  # as an actor: what nobody asked for
 
 _BECAME = {"active": "restored", "superseded": "superseded", "forgotten": "forgotten"}

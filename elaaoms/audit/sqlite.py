@@ -9,7 +9,7 @@ from functools import partial
 from elaaoms.audit import Entry
 from elaaoms.database import Database, Row, Transaction
 
-PRUNED_AT_ONCE = 100  # entries; calls that arrive wait for one such transaction at most
+PRUNED_AT_ONCE = 25  # entries of one transaction, for which calls that arrive wait
 _END = 1 << 62  # above every id
 _ACCESSES = "action IN ('memory.seen', 'memory.shown', 'memory.told')"
 # An entry is written within an hour of what it tells of, unless the database refuses for longer.
