@@ -3,13 +3,16 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY elaaoms ./elaaoms
+COPY share ./share
 RUN python -m venv /opt/elaaoms && /opt/elaaoms/bin/pip install --no-cache-dir -c constraints.txt .
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --home-dir /data elaaoms && install -d -o elaaoms -g elaaoms -m 0700 /data /etc/elaaoms
+RUN groupadd --gid 10001 elaaoms \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin elaaoms \
+    && install -d -o elaaoms -g elaaoms -m 0700 /data /etc/elaaoms
 COPY --from=build /opt/elaaoms /opt/elaaoms
 ENV PATH=/opt/elaaoms/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
-USER elaaoms
+USER 10001:10001
 WORKDIR /data
 VOLUME ["/data"]
 EXPOSE 8000

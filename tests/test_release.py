@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from test_service import ACTIVATE, restarts
 
 from elaaoms import __version__
 from elaaoms.cli import main
+from tests.manual import PAGE, pages
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,7 +26,7 @@ def test_the_image_runs_without_root_and_stops_on_sigterm() -> None:
     lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
     stage = lines[max(number for number, line in enumerate(lines) if line.startswith("FROM")) :]
     told = dict(line.split(maxsplit=1) for line in stage if re.match(r"[A-Z]+ ", line))
-    assert told["USER"] == "elaaoms"
+    assert told["USER"] == "10001:10001"  # by number, so that an orchestrator sees that it is not root
     assert told["STOPSIGNAL"] == "SIGTERM"
     assert told["ENTRYPOINT"] == '["elaaoms"]'  # the daemon itself is process 1 and gets the signal
     assert "/health" in told["HEALTHCHECK"]
@@ -80,37 +83,66 @@ def test_shells_complete_commands(shell: str) -> None:
     assert (done.exit_code, "_elaaoms_completion" in done.output) == (0, True)
 
 
-@pytest.mark.skipif(
+needs_minutes = pytest.mark.skipif(
     "ELAAOMS_TEST_RELEASE" not in os.environ, reason="minutes long; set ELAAOMS_TEST_RELEASE=1"
 )
-def test_the_packages_install_into_nothing_and_run_for_somebody_without_rights(tmp_path: Path) -> None:
-    def run(*command: object, **more: object) -> str:
-        done = subprocess.run(  # noqa: S603
-            [*map(str, command)], capture_output=True, text=True, check=False, **more
-        )  # type: ignore[call-overload]
-        assert done.returncode == 0, done.stdout + done.stderr
-        return str(done.stdout)
+NOBODY = 65534 if os.geteuid() == 0 else None  # who runs what is installed
 
+
+def run(*command: object, user: int | None = None, **more: object) -> str:
+    who = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+    done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603
+        [*map(str, command)], capture_output=True, text=True, check=False, **who, **more
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the packages are in dist/ and the wheel is installed in user/, with nothing but what it needs."""
     base = "/usr/bin/python3" if Path("/usr/bin/python3.11").exists() else sys.executable
-    if os.geteuid() == 0:  # what somebody without rights is to run must not lie where only we may look
+    place = tmp_path_factory.mktemp("release")
+    if NOBODY is not None:  # what somebody without rights is to run must not lie where only we may look
         place = Path("/var/tmp") / f"elaaoms-release-{os.getpid()}"  # noqa: S108
         place.mkdir(mode=0o755)
-    else:
-        place = tmp_path
     try:
         run(sys.executable, "-m", "venv", place / "build")
         run(place / "build/bin/pip", "install", "-q", "hatchling")
         run(place / "build/bin/python", "-m", "hatchling", "build", "-d", place / "dist", cwd=ROOT)
-        (wheel,), (source,) = (place / "dist").glob("*.whl"), (place / "dist").glob("*.tar.gz")
-        with tarfile.open(source) as tar:
-            names = {name.partition("/")[2] for name in tar.getnames()}
-        assert {"elaaoms/cli/__init__.py", "docs/DEPLOYMENT.md", "tests/conftest.py", "LICENSE"} <= names
+        (wheel,) = (place / "dist").glob("*.whl")
         run(base, "-m", "venv", place / "user")
         run(place / "user/bin/pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel)
-        nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-        clean = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
-        assert __version__ in run(place / "user/bin/elaaoms", "--version", env=clean, cwd="/", **nobody)
-        run(place / "user/bin/elaaoms", "demo", env=clean, cwd="/", **nobody)
+        yield place
     finally:
-        if place != tmp_path:
-            shutil.rmtree(place)
+        shutil.rmtree(place)
+
+
+@needs_minutes
+def test_the_packages_install_into_nothing_and_run_for_somebody_without_rights(place: Path) -> None:
+    (source,) = (place / "dist").glob("*.tar.gz")
+    with tarfile.open(source) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    assert {"elaaoms/cli/__init__.py", "docs/DEPLOYMENT.md", "tests/conftest.py", "LICENSE"} <= names
+    assert {f"share/{path}" for path in pages()} <= names
+    for path, text in pages().items():
+        assert (place / "user/share" / path).read_text("utf-8") == text
+    if shutil.which("man"):
+        clean = {"PATH": f"{place / 'user/bin'}:/usr/bin:/bin", "LANG": "C.UTF-8"}
+        assert run("man", "-w", "elaaoms", env=clean).strip() == str(place / "user/share" / PAGE)
+    clean = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    assert __version__ in run(place / "user/bin/elaaoms", "--version", env=clean, cwd="/", user=NOBODY)
+    run(place / "user/bin/elaaoms", "demo", env=clean, cwd="/", user=NOBODY)
+
+
+@needs_minutes
+async def test_the_packages_restart_twenty_times_under_load_and_lose_nothing(place: Path) -> None:
+    folder = place / "etc"
+    folder.mkdir()
+    program = [str(place / "user/bin/elaaoms")]
+    if ACTIVATE is not None:
+        program = [ACTIVATE, "-E", "NOTIFY_SOCKET={NOTIFY_SOCKET}", *program]
+    load, found = await restarts(folder, times=20, program=program, user=NOBODY)
+    assert load.refused == []
+    assert len(load.acknowledged) >= 100
+    assert load.acknowledged <= found

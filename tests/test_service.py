@@ -10,8 +10,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -53,13 +54,21 @@ def until(told: socket.socket, state: str) -> str:
 
 @asynccontextmanager
 async def activated(
-    path: Path, public: socket.socket, admin: socket.socket, **environment: str
+    path: Path,
+    public: socket.socket,
+    admin: socket.socket,
+    *,
+    program: Sequence[str] = (),
+    user: int | None = None,
+    **environment: str,
 ) -> AsyncIterator[subprocess.Popen[str]]:
-    """The daemon with two sockets that it inherits, as systemd hands them over."""
+    """The daemon with two sockets that it inherits, as systemd hands them over; `program` is another command."""
     script = f'exec 3<&{public.fileno()} 4<&{admin.fileno()}; LISTEN_PID=$$ exec "$@"'
+    wanted = [*program, "serve", "-c", str(path)] if program else command("serve", "-c", path)
+    who = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     with (path.parent / "serve.log").open("a") as log:
-        running = subprocess.Popen(  # noqa: ASYNC220, S603
-            ["/bin/bash", "-c", script, "bash", *command("serve", "-c", path)],
+        running = subprocess.Popen(  # type: ignore[call-overload]  # noqa: ASYNC220, S603
+            ["/bin/bash", "-c", script, "bash", *wanted],
             env=ENVIRONMENT
             | {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "elaaoms.socket:elaaoms.socket"}
             | environment,
@@ -67,6 +76,7 @@ async def activated(
             stderr=log,
             text=True,
             pass_fds=(public.fileno(), admin.fileno()),
+            **who,
         )
     try:
         yield running
@@ -111,25 +121,47 @@ class Load:
                 await asyncio.sleep(0.02)
 
 
-async def restarts(folder: Path, times: int) -> tuple[Load, set[str]]:
-    """Restart a socket-activated daemon under load; the load, and the calls that the database has at the end."""
+def given(folder: Path, user: int) -> None:
+    """Give a folder and what is in it to a user."""
+    for place in (folder, *folder.rglob("*")):
+        os.chown(place, user, user)
+
+
+async def restarts(
+    folder: Path, times: int, *, program: Sequence[str] = (), user: int | None = None
+) -> tuple[Load, set[str]]:
+    """Restart a socket-activated daemon under load; the load, and the calls that the database has at the end.
+
+    `program` gets `serve` and its options; what `{NOTIFY_SOCKET}` stands in is told where the manager listens.
+    """
     path = install(folder)
+    if user is not None:
+        given(folder, user)
     secrets = settings.load_secrets(folder, {})
     with closing(listening()) as public, closing(listening()) as admin, manager() as (told, environment):
+        started = partial(
+            activated,
+            path,
+            public,
+            admin,
+            program=[word.format(**environment) for word in program],
+            user=user,
+            **environment,
+        )
         load = Load(
             f"http://127.0.0.1:{public.getsockname()[1]}/webhook/post-call", secrets.webhook_secrets[0]
         )
         async with asyncio.TaskGroup() as group:
             senders = [group.create_task(load.send(name)) for name in "abc"]
             for _ in range(times):
-                async with activated(path, public, admin, **environment) as running:
+                async with started() as running:
                     await asyncio.to_thread(until, told, "READY=1")
                     seen = len(load.acknowledged)
                     while len(load.acknowledged) < seen + 5:  # noqa: ASYNC110
                         await asyncio.sleep(0.01)
                     running.send_signal(signal.SIGTERM)
                     assert await asyncio.to_thread(running.wait, 60) == 0
-            async with activated(path, public, admin, **environment):
+            async with started():
                 await asyncio.to_thread(until, told, "READY=1")
                 load.ended.set()
                 await asyncio.wait(senders)

@@ -30,7 +30,7 @@ def _path(caller: str) -> str:
 @config_option
 @json_option
 @click.option("--search", metavar="TEXT", help="Only those whose number, user id, key or name holds this.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
 @awaits
 async def list_callers(config_path: Path, as_json: bool, search: str | None, limit: int) -> None:
     """Callers, by key; with --search the best matches, a hundred at most."""

@@ -27,7 +27,7 @@ def calls() -> None:
 @click.option("--status", type=click.Choice(STATUSES), help="Only what became this.")
 @since_option
 @until_option
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
 @awaits
 async def list_calls(
     config_path: Path,
@@ -80,7 +80,7 @@ async def reprocess(config_path: Path, conversation_ids: tuple[str, ...]) -> Non
 @calls.command("held")
 @config_option
 @json_option
-@click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True, help="How many at most.")
 @awaits
 async def held(config_path: Path, as_json: bool, limit: int) -> None:
     """Bodies that were correctly signed but could not be understood, newest first."""

@@ -22,7 +22,7 @@ def jobs() -> None:
 @config_option
 @json_option
 @click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
 @awaits
 async def list_jobs(config_path: Path, as_json: bool, state: str | None, limit: int) -> None:
     """Jobs, newest first."""

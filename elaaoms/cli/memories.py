@@ -32,12 +32,12 @@ def memories() -> None:
 @click.option("--caller", help="A number in E.164, a user id or a caller key.")
 @click.option("--agent", help="What this agent may use.")
 @click.option("--conversation", help="What this call taught or confirmed.")
-@click.option("--category", type=click.Choice(CATEGORIES))
+@click.option("--category", type=click.Choice(CATEGORIES), help="Only memories of this kind.")
 @click.option("--importance", type=click.IntRange(1, 10), help="Only memories that count so much or more.")
-@click.option("--status", type=click.Choice(STATUSES))
+@click.option("--status", type=click.Choice(STATUSES), help="Only memories that stand so.")
 @since_option
 @until_option
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
 @awaits
 async def list_memories(
     config_path: Path,
@@ -105,8 +105,20 @@ async def show_memory(config_path: Path, as_json: bool, memory_id: str) -> None:
 @config_option
 @click.argument("caller")
 @click.argument("content")
-@click.option("--category", type=click.Choice(CATEGORIES), default="factual", show_default=True)
-@click.option("--importance", type=click.IntRange(1, 10), default=5, show_default=True)
+@click.option(
+    "--category",
+    type=click.Choice(CATEGORIES),
+    default="factual",
+    show_default=True,
+    help="What kind of memory it is.",
+)
+@click.option(
+    "--importance",
+    type=click.IntRange(1, 10),
+    default=5,
+    show_default=True,
+    help="How much it matters.",
+)
 @click.option("--agent", help="Only this agent may use it, unless its importance makes it shared.")
 @click.option("--date", "event_date", help="The day it speaks of, like 2026-11-02.")
 @awaits
@@ -137,8 +149,8 @@ async def add(
 @config_option
 @click.argument("memory_id", metavar="ID")
 @click.argument("content", required=False)
-@click.option("--category", type=click.Choice(CATEGORIES))
-@click.option("--importance", type=click.IntRange(1, 10))
+@click.option("--category", type=click.Choice(CATEGORIES), help="Another kind.")
+@click.option("--importance", type=click.IntRange(1, 10), help="Another importance.")
 @awaits
 async def edit(
     config_path: Path, memory_id: str, content: str | None, category: str | None, importance: int | None
@@ -253,7 +265,7 @@ async def reembed(config_path: Path, anew: bool) -> None:
 @click.argument("query")
 @click.option("--caller", required=True, help="A number in E.164, a user id or a caller key.")
 @click.option("--agent", help="Only what this agent may use.")
-@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many at most.")
 @awaits
 async def search(
     config_path: Path, as_json: bool, query: str, caller: str, agent: str | None, limit: int
