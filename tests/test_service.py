@@ -10,13 +10,22 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
+from attrs import frozen
 from conftest import call
 from test_daemon import ENVIRONMENT, START_S, command, install
 
@@ -86,20 +95,27 @@ async def activated(
         await asyncio.to_thread(running.wait)
 
 
+@frozen
+class Door:
+    """Where the load goes, and how it connects."""
+
+    url: str
+    connector: Callable[[], aiohttp.TCPConnector] = lambda: aiohttp.TCPConnector(force_close=True)
+
+
 class Load:
     """Senders that never pause: each event on a connection of its own, every answer counted."""
 
-    def __init__(self, url: str, secret: str) -> None:
-        self.url = url
+    def __init__(self, door: Door, secret: str) -> None:
+        self.door = door
         self.secret = secret
         self.acknowledged: set[str] = set()
         self.refused: list[str] = []
         self.ended = asyncio.Event()
 
     async def send(self, name: str) -> None:
-        connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=aiohttp.ClientTimeout(total=60)
+            self.door.url, connector=self.door.connector(), timeout=aiohttp.ClientTimeout(total=60)
         ) as session:
             number = 0
             while not self.ended.is_set():
@@ -111,7 +127,7 @@ class Load:
                     "ElevenLabs-Signature": sign(self.secret, event, now=time.time()),
                 }
                 try:
-                    async with session.post(self.url, data=event, headers=headers) as answer:
+                    async with session.post("/webhook/post-call", data=event, headers=headers) as answer:
                         if answer.status == 200:
                             self.acknowledged.add(conversation)
                         else:
@@ -128,11 +144,17 @@ def given(folder: Path, user: int) -> None:
 
 
 async def restarts(
-    folder: Path, times: int, *, program: Sequence[str] = (), user: int | None = None
+    folder: Path,
+    times: int,
+    *,
+    program: Sequence[str] = (),
+    user: int | None = None,
+    before: Callable[[int], AbstractAsyncContextManager[Door]] | None = None,
 ) -> tuple[Load, set[str]]:
     """Restart a socket-activated daemon under load; the load, and the calls that the database has at the end.
 
     `program` gets `serve` and its options; what `{NOTIFY_SOCKET}` stands in is told where the manager listens.
+    `before` puts something before the daemon's port, through which the load goes.
     """
     path = install(folder)
     if user is not None:
@@ -148,17 +170,19 @@ async def restarts(
             user=user,
             **environment,
         )
-        load = Load(
-            f"http://127.0.0.1:{public.getsockname()[1]}/webhook/post-call", secrets.webhook_secrets[0]
-        )
-        async with asyncio.TaskGroup() as group:
+        port = public.getsockname()[1]
+        direct = nullcontext(Door(f"http://127.0.0.1:{port}"))
+        async with before(port) if before else direct as door, asyncio.TaskGroup() as group:
+            load = Load(door, secrets.webhook_secrets[0])
             senders = [group.create_task(load.send(name)) for name in "abc"]
             for _ in range(times):
                 async with started() as running:
                     await asyncio.to_thread(until, told, "READY=1")
                     seen = len(load.acknowledged)
-                    while len(load.acknowledged) < seen + 5:  # noqa: ASYNC110
-                        await asyncio.sleep(0.01)
+                    async with asyncio.timeout(60):
+                        while len(load.acknowledged) < seen + 5:
+                            assert not load.refused, load.refused
+                            await asyncio.sleep(0.01)
                     running.send_signal(signal.SIGTERM)
                     assert await asyncio.to_thread(running.wait, 60) == 0
             async with started():
