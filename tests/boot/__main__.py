@@ -20,7 +20,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SKIPPED = 77
-UNIFIED = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+LEGACY = Path("/sys/fs/cgroup")
+UNIFIED = (LEGACY, LEGACY / "unified")
+SMALL_MIB = 512  # of memory, which the service of a small machine must do with
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
 
@@ -57,6 +59,14 @@ def hierarchy() -> Path | None:
     )
 
 
+def controllers_of_version_1() -> list[str]:
+    """The controllers that limit us and are in hierarchies of their own; systemd from 256 on leaves these alone."""
+    version = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version.split()[1]) >= 256 or hierarchy() == UNIFIED[0]:
+        return []
+    return [name for name in ("memory", "pids") if (LEGACY / name / "cgroup.procs").exists()]
+
+
 class Machine:
     """A booted system, by the process that is 1 in it."""
 
@@ -74,6 +84,16 @@ class Machine:
         """A property of a unit."""
         return self.run("systemctl", "show", "--value", "--property", name, unit).stdout.strip()
 
+    def limit(self, *names: str, unit: str = "elaaoms.service") -> str | None:
+        """What the kernel says in the first of these files of a unit's control group, in any hierarchy."""
+        group = self.property("ControlGroup", unit)
+        for name in names:
+            for place in ("", "memory", "pids", "unified"):
+                found = self.run("cat", f"/sys/fs/cgroup/{place}{group}/{name}".replace("//", "/"))
+                if found.returncode == 0:
+                    return found.stdout.strip()
+        return None
+
     def health(self, timeout_s: float) -> str:
         """What /health says; who asks during a restart waits in the socket."""
         ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/health', timeout={timeout_s}).read().decode())"
@@ -86,17 +106,22 @@ def booted(log: Path) -> Iterator[Machine]:
     """systemd as process 1; everything in it ends with it."""
     root = hierarchy()
     assert root is not None
-    group = root / f"elaaoms-boot-{os.getpid()}"
-    group.mkdir()
+    legacy = controllers_of_version_1()
+    groups = [place / f"elaaoms-boot-{os.getpid()}" for place in (root, *(LEGACY / name for name in legacy))]
+    for group in groups:
+        group.mkdir()
     folder = tempfile.mkdtemp(prefix="elaaoms-boot-")
+    disk = tempfile.mkdtemp(prefix="elaaoms-boot-", dir="/var/tmp")
     environment = os.environ | {
         "SITE_PACKAGES": sysconfig.get_path("purelib"),
         "PACKAGE": str(HERE.parent.parent / "elaaoms"),
         "PYTHON_VERSION": PYTHON,
         "PROBE": str(HERE / "probe.py"),
+        "PRESSURE": str(HERE / "pressure.py"),
+        "LEGACY": " ".join(legacy),
         "EVENT": str(HERE.parent / "samples" / "inbound_twilio.json"),
     }
-    join = 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"'
+    join = 'until [ "$1" = -- ]; do echo $$ > "$1/cgroup.procs" || exit; shift; done; shift; exec "$@"'
     command = [
         "unshare",
         *NAMESPACES,
@@ -106,10 +131,11 @@ def booted(log: Path) -> Iterator[Machine]:
         str(HERE / "enter.sh"),
         folder,
         str(HERE / "install.sh"),
+        disk,
     ]
     with log.open("w") as output:
         outer = subprocess.Popen(
-            ["sh", "-c", join, "sh", str(group), *command],
+            ["sh", "-c", join, "sh", *map(str, groups), "--", *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -121,7 +147,9 @@ def booted(log: Path) -> Iterator[Machine]:
         outer.kill()  # and with it, by --kill-child, process 1 and all others
         outer.wait()
         os.rmdir(folder)
-        remove_group(group)
+        shutil.rmtree(disk)
+        for group in groups:
+            remove_group(group)
 
 
 def first_process(outer: subprocess.Popen[bytes], log: Path) -> int:
@@ -186,6 +214,9 @@ def examine(machine: Machine) -> Iterator[tuple[bool, str]]:
         nobody = found["uid"] != 0 and int(found["capabilities"], 16) == 0
         yield nobody, f"user {found['uid']}, capabilities {found['capabilities']}"
 
+    yield from limits(machine)
+    yield from pressed(machine)
+
     before = machine.property("MainPID")
     machine.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "elaaoms.service")
     begun = time.monotonic()
@@ -225,6 +256,37 @@ def examine(machine: Machine) -> Iterator[tuple[bool, str]]:
     yield (
         restored.returncode == 0 and back == "healthy",
         f"root restores it and the service opens it ({back})",
+    )
+
+
+def limits(machine: Machine) -> Iterator[tuple[bool, str]]:
+    """What the unit says, in the kernel's own words."""
+    for name, files, wanted in (
+        ("MemoryMax", ("memory.max", "memory.limit_in_bytes"), SMALL_MIB << 20),
+        ("TasksMax", ("pids.max",), 256),
+    ):
+        found = machine.limit(*files)
+        if found is None:
+            print(f"--    {name}: this machine delegates no such controller; not shown", flush=True)
+        else:
+            yield found == str(wanted), f"{name} is in force: {found}"
+    files = machine.run(
+        "grep", "Max open files", f"/proc/{machine.property('MainPID')}/limits"
+    ).stdout.split()
+    yield files[3:5] == ["8192", "8192"], f"LimitNOFILE is in force: {files[3:5]}"
+
+
+def pressed(machine: Machine) -> Iterator[tuple[bool, str]]:
+    """A full house and long recordings all at once, in little memory."""
+    before = machine.property("MainPID")
+    done = machine.run("/opt/elaaoms/bin/python3", "/opt/elaaoms/pressure.py", timeout_s=300)
+    yield done.returncode == 0, f"under {SMALL_MIB} MiB: {done.stdout.strip() or done.stderr[-500:]}"
+    status = machine.run("grep", "-E", "VmHWM|RssAnon", f"/proc/{before}/status").stdout.split()
+    events = machine.limit("memory.events", "memory.oom_control") or ""
+    killed = "".join(line for line in events.splitlines() if line.startswith("oom_kill "))
+    yield (
+        machine.property("MainPID") == before and killed in ("", "oom_kill 0"),
+        f"and lives: {' '.join(status)}, {killed or 'no controller'}",
     )
 
 

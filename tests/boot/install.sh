@@ -6,6 +6,7 @@ chroot "$1" /usr/bin/python3 -m venv --without-pip /opt/elaaoms
 cp -r "$SITE_PACKAGES/." "$1/opt/elaaoms/lib/python$PYTHON_VERSION/site-packages"
 cp -r "$PACKAGE" "$1/opt/elaaoms/lib/python$PYTHON_VERSION/site-packages/elaaoms"
 cp "$PROBE" "$1/opt/elaaoms/probe.py"
+cp "$PRESSURE" "$1/opt/elaaoms/pressure.py"
 cp "$EVENT" "$1/opt/elaaoms/event.json"
 cat > "$1/opt/elaaoms/bin/elaaoms" <<'PROGRAM'
 #!/opt/elaaoms/bin/python3
@@ -19,6 +20,7 @@ units="$1/etc/systemd/system"
 rm -rf "$units"/*.wants "$units"/*.requires
 mkdir -p "$units/elaaoms.service.d"
 printf '[Service]\nWatchdogSec=4\n' > "$units/elaaoms.service.d/fast.conf"
+printf '[Service]\nMemoryHigh=384M\nMemoryMax=512M\n' > "$units/elaaoms.service.d/small.conf"
 # The probe has the sandbox of the service, word for word.
 sed -e 's/^Type=.*/Type=oneshot/' -e '/^WatchdogSec=/d; /^Restart/d; /^NotifyAccess=/d; /^Requires=/d' \
     -e "s|^ExecStart=.*|ExecStart=/opt/elaaoms/bin/python3 /opt/elaaoms/probe.py|" \
