@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -99,7 +100,7 @@ Description=elaaoms, a memory of callers for ElevenLabs voice agents
 Wants=network-online.target
 After=network-online.target elaaoms.socket
 Requires=elaaoms.socket
-StartLimitIntervalSec=300
+StartLimitIntervalSec=60
 StartLimitBurst=10
 
 [Service]
@@ -230,10 +231,14 @@ def write(folder: Path, place: Place) -> list[Path]:
 
 
 def remove(folder: Path) -> list[Path]:
-    """Remove the units that we wrote."""
+    """Remove the units that we wrote, and the links that enabled them."""
     found = [folder / name for name in render(Place()) if (folder / name).exists() and _ours(folder / name)]
     try:
         for path in found:
+            for link in folder.glob(f"*.wants/{path.name}"):
+                link.unlink()
+                with suppress(OSError):  # others are wanted there too
+                    link.parent.rmdir()
             path.unlink()
     except OSError as error:
         raise ElaaomsError(f"cannot remove the units in {folder}: {error.strerror}") from error

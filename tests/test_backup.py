@@ -188,6 +188,11 @@ def test_the_commands_encrypt_name_keep_and_restore(tmp_path: Path, monkeypatch:
     )
     assert opened.exit_code == 0, opened.output
     assert "Restored: 1 calls, 1 memories" in opened.output
+    nightly = runner.invoke(main, ["backup", str(tmp_path / "nightly"), "--keep", "1", *config])
+    assert nightly.exit_code == 0, nightly.output
+    assert stat.S_IMODE((tmp_path / "nightly").stat().st_mode) == 0o700
+    refused = runner.invoke(main, ["backup", str(tmp_path / "key"), "--keep", "1", *config])
+    assert (refused.exit_code, "not a file" in refused.stderr) == (2, True)
     wrong = runner.invoke(main, ["backup", str(tmp_path / "x"), "--age", "age1bad", *config])
     assert (wrong.exit_code, "malformed recipient" in wrong.stderr) == (1, True)
     assert not (tmp_path / "x").exists()

@@ -77,9 +77,27 @@ def test_the_commands_write_and_remove(tmp_path: Path, monkeypatch: pytest.Monke
     assert f"serve -c {config}" in (to / "elaaoms.service").read_text()
     again = runner.invoke(main, ["install-service", "-c", config, "--user", "--to", str(to)])
     assert again.exit_code == 0
+    wants = to / "sockets.target.wants"
+    wants.mkdir()
+    (wants / "elaaoms.socket").symlink_to(to / "elaaoms.socket")  # as `systemctl enable` does
     gone = runner.invoke(main, ["uninstall-service", "--to", str(to)])
     assert gone.output.count("removed") == 4
     assert not list(to.iterdir())
+
+
+def test_a_user_needs_no_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "elaaoms").touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    runner, config = CliRunner(), tmp_path / "settings" / "elaaoms"
+    assert runner.invoke(main, ["init", str(config)]).exit_code == 0
+    done = runner.invoke(main, ["install-service", "--user"])
+    assert done.exit_code == 0, done.output
+    assert "loginctl enable-linger" in done.output
+    written = (tmp_path / "settings/systemd/user/elaaoms.service").read_text()
+    assert f"serve -c {config / 'elaaoms.toml'}" in written
+    assert runner.invoke(main, ["uninstall-service", "--user"]).output.count("removed") == 4
 
 
 def test_a_unit_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from elaaoms.errors import ElaaomsError
     "--age", "recipient", metavar="RECIPIENT", help="Encrypt for this public key, by the age program."
 )
 @click.option(
-    "--keep", type=click.IntRange(1), help="In a FOLDER, delete all but the newest of this many backups."
+    "--keep",
+    type=click.IntRange(1),
+    help="In a FOLDER, which is made if need be, delete all but the newest of this many backups.",
 )
 def backup(config_path: Path, target: Path, payloads: bool, recipient: str | None, keep: int | None) -> None:
     """Write a consistent copy of the database, while the daemon runs or not.
@@ -33,8 +35,8 @@ def backup(config_path: Path, target: Path, payloads: bool, recipient: str | Non
     from elaaoms import backup as copies  # noqa: PLC0415
 
     with stated():
-        if keep is not None and not target.is_dir():
-            raise click.UsageError("--keep needs a folder that exists")
+        if keep is not None:
+            _made(target)
         config = load(config_path)
         folder = target if target.is_dir() else None
         if folder is not None:
@@ -55,6 +57,15 @@ def backup(config_path: Path, target: Path, payloads: bool, recipient: str | Non
         )
         for path in copies.keep_newest(folder, keep) if folder is not None and keep is not None else ():
             click.echo(f"{path} is deleted")
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:
+        raise click.UsageError("--keep needs a folder, not a file") from None
+    except OSError as error:
+        raise ElaaomsError(f"{folder} cannot be made: {error.strerror}") from error
 
 
 @click.command()

@@ -27,9 +27,8 @@ _config = click.option(
     "--config",
     "config_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=SYSTEM_CONFIG,
-    show_default=True,
-    help="The configuration file that the service reads.",
+    help="The configuration file that the service reads.  [default: /etc/elaaoms/elaaoms.toml, with --user"
+    " ~/.config/elaaoms/elaaoms.toml]",
 )
 
 
@@ -37,10 +36,12 @@ _config = click.option(
 @_config
 @_user
 @_folder
-def install_service(config_path: Path, user: bool, folder: Path | None) -> None:
+def install_service(config_path: Path | None, user: bool, folder: Path | None) -> None:
     """Write elaaoms.service, its sockets and a nightly backup, with the paths of this installation."""
     with stated():
-        config_path = config_path.absolute()
+        config_path = (
+            config_path or (_home() / "elaaoms/elaaoms.toml" if user else SYSTEM_CONFIG)
+        ).absolute()
         config = load(config_path)
         place = _place(config, config_path, user=user)
         if config.data != place.data:
@@ -52,6 +53,8 @@ def install_service(config_path: Path, user: bool, folder: Path | None) -> None:
         click.echo(f"  {manager} daemon-reload")
         click.echo(f"  {manager} enable --now elaaoms.socket elaaoms.service elaaoms-backup.timer")
         click.echo(f"  elaaoms check -c {config_path}")
+        if user:
+            click.echo("  loginctl enable-linger    so that it runs while you are not logged in")
 
 
 @click.command("uninstall-service")
@@ -68,7 +71,7 @@ def uninstall_service(user: bool, folder: Path | None) -> None:
             click.echo("There are no units of elaaoms.")
             return
         click.echo(
-            f"Next: {manager} stop elaaoms.service elaaoms.socket elaaoms-backup.timer && {manager} daemon-reload"
+            f"Next: {manager} stop elaaoms.socket elaaoms.service elaaoms-backup.timer; {manager} daemon-reload"
         )
 
 
@@ -112,7 +115,9 @@ def _move_data(config_path: Path, data: Path) -> None:
 
 
 def _default(user: bool) -> Path:
-    if not user:
-        return units.SYSTEM
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "systemd" / "user"
+    return _home() / "systemd" / "user" if user else units.SYSTEM
+
+
+def _home() -> Path:
+    """The user's own folder of settings (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
