@@ -263,8 +263,13 @@ def recording(megabytes: int) -> bytes:
     return json.dumps(event).encode()
 
 
-@both
-@pytest.mark.parametrize("chunked", [True, False], ids=["in chunks", "of a length"])
+@pytest.mark.parametrize(
+    ("configure", "chunked"),
+    [
+        pytest.param(caddyfile, False, id="caddy, of a length", marks=here("caddy")),
+        pytest.param(nginx, True, id="nginx, in chunks", marks=here("nginx")),
+    ],
+)
 async def test_a_long_recording_passes(
     configure: Configure, config: Config, tmp_path: Path, chunked: bool
 ) -> None:

@@ -72,6 +72,33 @@ def test_the_workflows_ask_for_nothing_but_to_read() -> None:
     assert '["3.11", "3.12", "3.13"]' in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
 
 
+SCHEMAS = "check-jsonschema", "--builtin-schema"
+CI = ".github/workflows/ci.yml"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("zizmor", "--offline", "--no-progress", ".github"),
+        ("hadolint", "Dockerfile"),
+        ("shellcheck", ".ci/run", "tests/boot/enter.sh", "tests/boot/install.sh"),
+        (*SCHEMAS, "vendor.github-workflows", CI),
+        (*SCHEMAS, "custom.github-workflows-require-timeout", CI),
+        (*SCHEMAS, "vendor.compose-spec", "compose.yaml"),
+    ],
+    ids=" ".join,
+)
+def test_nobody_who_reads_such_files_for_a_living_complains(command: tuple[str, ...]) -> None:
+    places = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")])
+    program = shutil.which(command[0], path=places)
+    if program is None:
+        pytest.skip(f"{command[0]} is not installed (pip install -e '.[lint]')")
+    done = subprocess.run(  # noqa: S603
+        [program, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_version_stands_in_one_place() -> None:
     assert CliRunner().invoke(main, ["--version"]).output == f"elaaoms, version {__version__}\n"
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
