@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 import pytest
-from attrs import fields, has
+from attrs import evolve, fields, has
+from conftest import started
 
 from elaaoms.cli import main
 from elaaoms.config import NAMES, Config
@@ -27,6 +28,7 @@ def settings(section: Any, path: str = "") -> Iterator[str]:
             yield from settings(value, f"{path}{attribute.name}.")
 
 
+OPERATIONS = (ROOT / "docs" / "OPERATIONS.md").read_text("utf-8")
 KNOWN = set(settings(Config()))
 SECTIONS = {name for name in KNOWN if f"{name}." in " ".join(KNOWN)}
 
@@ -98,3 +100,18 @@ def test_the_deployment_page_has_every_step_of_the_service() -> None:
     assert f"client_max_body_size {Config().server.max_audio_mb}m;" in page
     assert f"client_body_timeout {Config().server.body_timeout_s:g}s;" in page
     assert f"127.0.0.1:{Config().server.port}" in page
+
+
+async def test_the_operations_page_has_every_metric_and_every_alert(config: Config, tmp_path: Path) -> None:
+    copied = evolve(config, openmemory=evolve(config.openmemory, url="http://127.0.0.1:9"))
+    async with started(copied) as platform:
+        exposed = await platform.request("GET", f"{platform.admin_url}/metrics")
+    told = set(re.findall(r"`(elaaoms_[a-z_]+)`", OPERATIONS))
+    families = re.findall(r"^# TYPE (elaaoms_\w+) (\w+)", exposed.body.decode(), re.MULTILINE)
+    found = {name for name, kind in families if not name.endswith("_created")}
+    assert told == found
+    source = (ROOT / "elaaoms" / "daemon.py").read_text()
+    alerts = set(re.findall(r'conditions\["(\w+)"\]', source)) | {"provider_blocked"}
+    assert '"provider_blocked": named(' in source
+    section = OPERATIONS.partition("## Alerts")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == alerts

@@ -146,6 +146,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @needs_minutes
+@pytest.mark.timeout(900)
 def test_the_packages_install_into_nothing_and_run_for_somebody_without_rights(place: Path) -> None:
     (source,) = (place / "dist").glob("*.tar.gz")
     with tarfile.open(source) as tar:
@@ -163,6 +164,7 @@ def test_the_packages_install_into_nothing_and_run_for_somebody_without_rights(p
 
 
 @needs_minutes
+@pytest.mark.timeout(900)
 async def test_the_packages_restart_twenty_times_under_load_and_lose_nothing(place: Path) -> None:
     folder = place / "etc"
     folder.mkdir()
