@@ -329,6 +329,7 @@ async def test_a_larger_body_than_allowed_is_refused(
 
 
 @both
+@pytest.mark.timeout(600)  # with many restarts, on a busy machine
 async def test_restarts_behind_it_refuse_no_request_and_lose_no_call(
     configure: Configure, tmp_path: Path
 ) -> None:

@@ -204,6 +204,7 @@ async def restarts(
     return load, found
 
 
+@pytest.mark.timeout(600)  # with many restarts, on a busy machine
 async def test_restarts_under_load_refuse_no_request_and_lose_no_call(tmp_path: Path) -> None:
     load, found = await restarts(tmp_path, times=int(os.environ.get("ELAAOMS_TEST_RESTARTS", "3")))
     assert load.refused == []
