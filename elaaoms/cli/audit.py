@@ -22,7 +22,7 @@ FEW = 2
 @click.option("--actor", help="What somebody did: admin, 'job 7', elaaoms.")
 @since_option
 @until_option
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
 @awaits
 async def audit(
     config_path: Path,
