@@ -170,14 +170,12 @@ def _fit(rows: list[Row], *, flat: bool) -> Scale:
     given = np.concatenate(
         [np.full(len(row.relevant), -math.log((len(row.relevant) + 3) / 10)) for row in rows]
     )
-    weights = np.zeros(5)
-    ridge = np.array([0, 0.01, 0.01, 0.01, 0.01])
-    for _ in range(50):  # Newton's steps; relevance must rise with the score
-        chance = 1 / (1 + np.exp(-inputs @ weights - given))
-        slope = inputs.T @ (counts * (chance - labels)) + ridge * weights
-        curve = (inputs * (counts * chance * (1 - chance))[:, None]).T @ inputs + np.diag(ridge + 1e-9)
-        weights -= np.linalg.solve(curve, slope)
-    if min(weights[1], weights[3], weights[4]) < 0:
+    weights = _newton(inputs, labels, counts, given)
+    for place in (1, 3, 4):  # relevance must not fall while a score rises: what says otherwise says nothing
+        if weights[place] < 0:
+            inputs[:, place] = 0
+            weights = _newton(inputs, labels, counts, given)
+    if min(weights[1], weights[3], weights[4]) < 0 or not weights[[1, 3, 4]].any():
         raise SystemExit(f"relevance would not rise with the score: {weights}")
     # What a crowd's own memories answer is not labelled as right: it bounds neither precision nor silence. Those
     # who are alone are asked ten times as often about something else, which bounds the silence.
@@ -188,6 +186,23 @@ def _fit(rows: list[Row], *, flat: bool) -> Scale:
         if right >= PRECISION * shown and _silent(rows, tried) >= SILENCE:
             return tried
     raise SystemExit("no bias makes nine of ten relevant")
+
+
+def _newton(
+    inputs: np.ndarray[Any, Any],
+    labels: np.ndarray[Any, Any],
+    counts: np.ndarray[Any, Any],
+    given: np.ndarray[Any, Any],
+) -> np.ndarray[Any, Any]:
+    """The weights of a logistic regression, one for each column; 0 for a column of zeros."""
+    weights = np.zeros(5)
+    ridge = np.array([0, 0.01, 0.01, 0.01, 0.01])
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-inputs @ weights - given))
+        slope = inputs.T @ (counts * (chance - labels)) + ridge * weights
+        curve = (inputs * (counts * chance * (1 - chance))[:, None]).T @ inputs + np.diag(ridge + 1e-9)
+        weights -= np.linalg.solve(curve, slope)
+    return weights
 
 
 def _silent(rows: list[Row], scale: Scale) -> float:
