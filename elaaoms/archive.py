@@ -6,21 +6,23 @@ import asyncio
 import errno
 import hashlib
 import itertools
+import logging
 import os
 import re
-import shutil
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
-from attrs import frozen
+from attrs import define, frozen
 
 from elaaoms.errors import StorageFailed, StorageUnavailable, Unreadable
+from elaaoms.flush import Flusher
 from elaaoms.webhooks import AUDIO, FAILURE, TRANSCRIPTION, Event, Scanner, is_conversation_id, parse_event
 
 P = ParamSpec("P")
@@ -28,12 +30,17 @@ T = TypeVar("T")
 
 WHOLE = 1 << 20  # bytes; a larger body is scanned before it is read whole
 PIECE = 1 << 16  # bytes read at a time
-SMALL = 1 << 15  # bytes; so little is parsed sooner than handed to a thread
+SMALL = 1 << 18  # bytes; so little is held until it is complete, and parsed sooner than handed to a thread
+HELD_BACK = 1 << 23  # bytes of all such bodies together; what comes above it goes to the disk as it comes
+CROWD = 2  # bodies on their way to their places; from so many on they are flushed together
 AUDIO_RETRY_S = 600.0  # a disk that is full of recordings does not empty in a minute
 SIDE_BY_SIDE = 64  # bodies that wait for the disk at a time: it flushes many as fast as one
+FREE_FOR_S = 0.1  # how long plenty of free space stays plenty
 FOLDERS = 512  # of the archive that are looked at without a pause
 HELD = "held"
 LEAST_FREE = 1 << 20  # bytes, also when no reserve is configured
+log = logging.getLogger("elaaoms.archive")
+
 _SUFFIX = {TRANSCRIPTION: "transcription", AUDIO: "audio", FAILURE: "failure"}
 
 
@@ -51,46 +58,94 @@ class Archived:
     reason: str = ""
 
 
-class Incoming:
-    """A body on its way in: a temporary file that is filled piece by piece."""
+@define
+class Room:
+    """What bodies on their way in take together, in bytes."""
 
-    def __init__(self, path: str, descriptor: int, expected: int) -> None:
-        self.path = path
+    reserved: int = 0  # announced, or received where more came than was announced
+    written: int = 0  # to temporary files
+    held: int = 0  # in memory
+
+
+class Incoming:
+    """A body on its way in: held while it is small, else a temporary file that is filled piece by piece."""
+
+    def __init__(self, part: Callable[[], tuple[str, int]], room: Room, expected: int) -> None:
+        self.path = ""  # of the temporary file, once there is one
         self.size = 0
-        self.expected = expected
         self.moved = False  # to its place; it is no longer ours to remove
-        self.head = b""  # the whole body if it came in one small piece
-        self._descriptor = descriptor
+        self.descriptor = -1
+        self._part = part
+        self._room = room
+        self._reserved = expected
+        self._written = 0
+        self._held: list[bytes] = []
         self._digest = hashlib.sha256()
+        room.reserved += expected
 
     def write(self, chunk: bytes) -> None:
         """Append a piece; StorageUnavailable when the disk is full."""
         self._digest.update(chunk)
-        self.head = chunk if not self.size and len(chunk) <= SMALL else b""
         self.size += len(chunk)
+        if self.size > self._reserved:
+            self._room.reserved += self.size - self._reserved
+            self._reserved = self.size
+        if self.descriptor < 0 and self._reserved <= SMALL and self._room.held + len(chunk) <= HELD_BACK:
+            self._held.append(chunk)
+            self._room.held += len(chunk)
+            return
+        self.spill()
+        self._put(chunk)
+
+    @property
+    def whole(self) -> bytes | None:
+        """The whole body, unless it is in a file already."""
+        return b"".join(self._held) if self.descriptor < 0 else None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the complete body, in hex."""
+        return self._digest.hexdigest()
+
+    def spill(self) -> None:
+        """Write what is held into a temporary file; from now on there is one."""
+        if self.descriptor >= 0:
+            return
+        with disk_errors():
+            self.path, self.descriptor = self._part()
+        for chunk in self._held:
+            self._put(chunk)
+        self._let_go()
+
+    def _put(self, chunk: bytes) -> None:
         with disk_errors():
             view = memoryview(chunk)
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                view = view[os.write(self.descriptor, view) :]
+        self._written += len(chunk)
+        self._room.written += len(chunk)
 
-    @property
-    def sha256(self) -> str:
-        """Digest of the body so far, in hex."""
-        return self._digest.hexdigest()
+    def _let_go(self) -> None:
+        self._room.held -= sum(map(len, self._held))
+        self._held.clear()
 
     def flush(self) -> None:
-        """Put the body on the disk; a failed flush is never tried again."""
+        """Put the file on the disk; a failed flush is never tried again."""
         with disk_errors():
-            os.fsync(self._descriptor)
+            os.fsync(self.descriptor)
 
     def close(self) -> None:
-        """Give the descriptor back and remove the file unless it was moved to its place."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            if not self.moved:
-                with suppress(FileNotFoundError):
-                    os.unlink(self.path)
+        """Give everything back and remove the file unless it was moved to its place."""
+        self._room.reserved -= self._reserved
+        if self.descriptor < 0:
+            self._let_go()
+            return
+        self._room.written -= self._written
+        os.close(self.descriptor)
+        self.descriptor = -1
+        if not self.moved:
+            with suppress(FileNotFoundError):
+                os.unlink(self.path)
 
 
 class Archive:
@@ -117,7 +172,14 @@ class Archive:
         self._audio_reserve = audio_reserve
         self._most_bodies = most_bodies
         self._most_bytes = most_bytes
-        self._arriving: set[Incoming] = set()
+        self._room = Room()
+        self._free = 0  # bytes, when somebody last looked
+        self._free_at = -FREE_FOR_S
+        self._arriving = 0  # bodies
+        self._keeping = 0  # bodies that are complete and not in their places yet
+        self._flusher: Flusher | None = None
+        self._flushes = True  # whether a flusher may be had
+        self._root = -1  # descriptor, while there is a flusher
         self._places: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._threads = _Threads(SIDE_BY_SIDE, self._sync_root)
         self._numbers = itertools.count()
@@ -135,7 +197,10 @@ class Archive:
     def free_bytes(self) -> int:
         """Free space of the file system that holds the archive."""
         with disk_errors():
-            return shutil.disk_usage(self.root).free
+            found = os.statvfs(self.root)
+        self._free = found.f_bavail * found.f_frsize
+        self._free_at = time.monotonic()
+        return self._free
 
     def check_space(self, wanted: int, *, large: bool = False) -> None:
         """Raise StorageUnavailable rather than eat into the reserve.
@@ -144,8 +209,10 @@ class Archive:
         forged ones cannot take the room of ordinary calls. What others announced and have not sent yet
         is as good as taken.
         """
-        announced = sum(max(0, body.expected - body.size) for body in self._arriving)
-        if self.free_bytes() < max(self._reserve * (1 + large), LEAST_FREE) + announced + wanted:
+        needed = max(self._reserve * (1 + large), LEAST_FREE)
+        needed += self._room.reserved - self._room.written + wanted
+        known = time.monotonic() - self._free_at < FREE_FOR_S and self._free > 2 * needed
+        if not known and self.free_bytes() < needed:
             raise StorageUnavailable("the disk is almost full")
 
     def check_space_for_audio(self) -> None:
@@ -156,33 +223,44 @@ class Archive:
     def probe(self) -> None:
         """Raise what a body that came now would meet: a full or read-only disk, no descriptor left."""
         self.check_space(0)
-        with self.receive() as incoming:
+        with self._of_our_own() as incoming:
             incoming.write(b"\0")
 
     @contextmanager
     def receive(self, expected: int = 0) -> Iterator[Incoming]:
-        """A new temporary file; it is gone afterwards unless `keep` moved it.
+        """A new body; nothing of it is left afterwards unless `keep` moved it to its place.
 
         `expected` is the announced size in bytes. Bodies whose signatures are not checked yet share a
         bounded room: above it StorageUnavailable asks the next one to come again soon.
         """
-        arriving = sum(max(body.expected, body.size) for body in self._arriving)
-        if len(self._arriving) >= self._most_bodies or arriving + expected > self._most_bytes:
+        if self._arriving >= self._most_bodies or self._room.reserved + expected > self._most_bytes:
             raise StorageUnavailable("too many calls arrive at once", retry_after=5.0)
-        path = f"{self.incoming}/{next(self._numbers)}.part"  # `prepare` left none
-        with disk_errors():
-            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-            incoming = Incoming(path, os.open(path, flags, 0o600), expected)
-        self._arriving.add(incoming)
+        incoming = Incoming(self._new_part, self._room, expected)
+        self._arriving += 1
         try:
             yield incoming
         finally:
-            self._arriving.discard(incoming)
+            self._arriving -= 1
             incoming.close()
+
+    @contextmanager
+    def _of_our_own(self) -> Iterator[Incoming]:
+        """A temporary file that nobody sent, from any thread."""
+        incoming = Incoming(self._new_part, Room(), 0)
+        try:
+            incoming.spill()
+            yield incoming
+        finally:
+            incoming.close()
+
+    def _new_part(self) -> tuple[str, int]:
+        path = f"{self.incoming}/{next(self._numbers)}.part"  # `prepare` left none
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        return path, os.open(path, flags, 0o600)
 
     def room_for(self, incoming: Incoming) -> None:
         """Raise StorageUnavailable when a body that announced no size outgrows the room that is shared."""
-        if sum(max(body.expected, body.size) for body in self._arriving) > self._most_bytes:
+        if self._room.reserved > self._most_bytes:
             raise StorageUnavailable("too many calls arrive at once", retry_after=5.0)
         self.check_space(0, large=True)
 
@@ -191,36 +269,99 @@ class Archive:
 
         `check(event, size)` may raise to refuse the body before it is flushed.
         """
-        if incoming.head:
-            event, reason = understood(incoming.head)
+        self._keeping += 1
+        try:
+            return await self._kept(incoming, check)
+        finally:
+            self._keeping -= 1
+
+    async def _kept(self, incoming: Incoming, check: Callable[[Event, int], None]) -> Archived:
+        body = incoming.whole
+        if body is not None:
+            event, reason = understood(body)
         else:
             event, reason = await asyncio.to_thread(read_event, Path(incoming.path), incoming.size)
         if event is not None:
             check(event, incoming.size)
             if event.type == AUDIO:
                 self.check_space_for_audio()
-        name = event.conversation_id if event is not None else incoming.sha256
-        lock = self._places.setdefault(name, asyncio.Lock())
-        async with lock:
-            path = await self._undisturbed(self._place, incoming, event)
-        return Archived(
-            sha256=incoming.sha256,
-            size=incoming.size,
-            path=f"{path.parent.name}/{path.name}",
-            event=event,
-            reason=reason,
-        )
+        path = None
+        if body is not None and event is not None and self._keeping >= CROWD:
+            path = await self._placed_among_others(incoming, event)
+        if path is None:
+            incoming.spill()
+            name = event.conversation_id if event is not None else incoming.sha256
+            async with self._places.setdefault(name, asyncio.Lock()):
+                path = await self._undisturbed(self._place, incoming, event)
+        return Archived(sha256=incoming.sha256, size=incoming.size, path=path, event=event, reason=reason)
 
-    def _place(self, incoming: Incoming, event: Event | None) -> Path:
+    async def _placed_among_others(self, incoming: Incoming, event: Event) -> str | None:
+        """The same for one of many small bodies, without a thread: what all of them wait for is flushed at once.
+
+        None when somebody has to look closer, because something of this conversation is there already.
+        """
+        flusher = self._shared_flusher()
+        if flusher is None or event.conversation_id in self._places:
+            return None
+        incoming.spill()
+        folder = f"{self.root}/{event.conversation_id}"
+        path = self._names(incoming.sha256, event)[0]
+        opened = -1
+
+        def move() -> tuple[int, int] | None:
+            """Once the body is flushed: its place, and the folders that have to be flushed for it."""
+            nonlocal opened
+            if event.conversation_id in self._places or not _make_folder(folder):
+                return None
+            os.rename(incoming.path, f"{self.root}/{path}")
+            incoming.moved = True
+            opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            return opened, self._root
+
+        try:
+            await flusher.flush(incoming.descriptor, then=move)
+        except BaseException as error:
+            self.stray |= incoming.moved
+            if isinstance(error, OSError):
+                raise _of_the_disk(error) from error
+            raise
+        finally:
+            if opened >= 0:
+                os.close(opened)
+        return path if incoming.moved else None
+
+    def _shared_flusher(self) -> Flusher | None:
+        """What flushes for everybody, made when it is first needed; None where the kernel does not offer it."""
+        if self._flusher is None and self._flushes:
+            try:
+                self._root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                self._flusher = Flusher(self._root)
+            except OSError as error:
+                log.info("every body is flushed by a thread of its own: %s", error)
+                self._flushes = False
+                self.close()
+        return self._flusher
+
+    def close(self) -> None:
+        """Give back what was opened for everybody; nothing is kept at the moment."""
+        if self._flusher is not None:
+            self._flusher.close()
+            self._flusher = None
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def _place(self, incoming: Incoming, event: Event | None) -> str:
         incoming.flush()
         with disk_errors():
             for path in self._names(incoming.sha256, event):
-                if _make_folder(path.parent) or not path.exists():
-                    os.rename(incoming.path, path)
+                full = self.root / path
+                if _make_folder(full.parent) or not full.exists():
+                    os.rename(incoming.path, full)
                     incoming.moved = True
-                elif _sha256(path) != incoming.sha256:
+                elif _sha256(full) != incoming.sha256:
                     continue
-                self._sync(path)
+                self._sync(full)
                 return path
         raise StorageFailed(f"two bodies claim the digest {incoming.sha256}")
 
@@ -243,14 +384,15 @@ class Archive:
             await asyncio.wait((running,))
             raise
 
-    def _names(self, sha256: str, event: Event | None) -> tuple[Path, ...]:
+    def _names(self, sha256: str, event: Event | None) -> tuple[str, ...]:
         if event is None:
-            return (self.root / HELD / f"{sha256}.json",)
-        fits = is_conversation_id(event.type) and len(event.type) <= 64  # a file name has 255 bytes
-        suffix = _SUFFIX.get(event.type) or (event.type if fits else "event")
-        stem = f"{event.conversation_id}_{suffix}"
-        folder = self.root / event.conversation_id
-        return folder / f"{stem}.json", folder / f"{stem}.{sha256[:32]}.json"
+            return (f"{HELD}/{sha256}.json",)
+        suffix = _SUFFIX.get(event.type)
+        if suffix is None:
+            fits = is_conversation_id(event.type) and len(event.type) <= 64  # a file name has 255 bytes
+            suffix = event.type if fits else "event"
+        stem = f"{event.conversation_id}/{event.conversation_id}_{suffix}"
+        return f"{stem}.json", f"{stem}.{sha256[:32]}.json"
 
     def read(self, path: str) -> bytes:
         """The archived body at `path`, byte for byte as received."""
@@ -266,7 +408,7 @@ class Archive:
     @contextmanager
     def replacing(self, path: str) -> Iterator[Incoming]:
         """Write a derived file (decoded audio) that appears at `path` whole, when the block ends well."""
-        with self.receive() as incoming:
+        with self._of_our_own() as incoming:
             yield incoming
             incoming.flush()
             target = self.root / path
@@ -469,9 +611,13 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.EIO:
-            raise StorageFailed("the disk failed (input/output error)") from error
-        raise StorageUnavailable(f"the disk cannot take it ({os.strerror(error.errno or 0)})") from error
+        raise _of_the_disk(error) from error
+
+
+def _of_the_disk(error: OSError) -> StorageUnavailable | StorageFailed:
+    if error.errno == errno.EIO:
+        return StorageFailed("the disk failed (input/output error)")
+    return StorageUnavailable(f"the disk cannot take it ({os.strerror(error.errno or 0)})")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -500,7 +646,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _make_folder(path: Path) -> bool:
+def _make_folder(path: Path | str) -> bool:
     """Make a folder; False if there is one already."""
     try:
         os.mkdir(path, 0o700)

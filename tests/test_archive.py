@@ -15,7 +15,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elaaoms.archive import WHOLE, Archive, Archived, Incoming, _Threads
+from elaaoms.archive import HELD_BACK, SMALL, WHOLE, Archive, Archived, Incoming, Room, _Threads
 from elaaoms.errors import Conflicting, StorageUnavailable
 from elaaoms.webhooks import AUDIO, FAILURE, TRANSCRIPTION, Event, parse_event
 
@@ -310,7 +310,9 @@ async def test_what_the_check_refuses_leaves_nothing(archive: Archive) -> None:
 
 async def test_a_sender_who_goes_away_leaves_nothing(archive: Archive) -> None:
     with pytest.raises(ConnectionResetError), archive.receive() as incoming:  # noqa: PT012
-        incoming.write(body()[:20])
+        incoming.write(b"{" * SMALL)
+        assert not list(archive.incoming.iterdir())
+        incoming.write(b"{")
         assert len(list(archive.incoming.iterdir())) == 1
         raise ConnectionResetError
     assert files(archive) == {}
@@ -337,12 +339,29 @@ async def test_a_disk_that_fills_up_while_a_body_arrives_keeps_no_part_of_it(arc
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_is_storage_unavailable(tmp_path: Path) -> None:
-    incoming = Incoming(str(tmp_path / "never there"), os.open("/dev/full", os.O_WRONLY), 0)
+    full = str(tmp_path / "never there"), os.open("/dev/full", os.O_WRONLY)
+    incoming = Incoming(lambda: full, Room(), 0)
     try:
+        incoming.write(b"what is held needs no disk")
         with pytest.raises(StorageUnavailable, match="No space left"):
-            incoming.write(b"one byte more")
+            incoming.write(b"x" * SMALL)
     finally:
         incoming.close()
+
+
+async def test_small_bodies_are_held_within_bounds_and_others_go_to_the_disk(archive: Archive) -> None:
+    held = 0
+    with ExitStack() as stack:
+        for _ in range(HELD_BACK // SMALL + 10):
+            incoming = stack.enter_context(archive.receive())
+            incoming.write(b"x" * SMALL)
+            held += incoming.whole is not None
+        assert held == HELD_BACK // SMALL
+        assert len(list(archive.incoming.iterdir())) == 10
+    with archive.receive() as incoming:  # what they took is given back
+        incoming.write(b"x" * SMALL)
+        assert incoming.whole == b"x" * SMALL
+    assert not list(archive.incoming.iterdir())
 
 
 async def test_a_place_that_is_taken_by_something_else_is_storage_unavailable(archive: Archive) -> None:

@@ -23,7 +23,8 @@ from victim import can_trace, ended, traced, victim
 
 from elaaoms.config import Config, Server
 
-CALLS = ("fsync", "fdatasync", "pwrite64", "write", "rename", "openat", "ftruncate")
+CALLS = ("fsync", "fdatasync", "pwrite64", "write", "rename", "openat", "ftruncate", "mkdir", "io_submit")
+CROWD = 12  # calls at once; from two on they are flushed together
 ERRORS = ("EIO", "ENOSPC")
 
 
@@ -46,20 +47,25 @@ def told(answers: dict[int, Answer | None]) -> set[str]:
     return {f"conv_{number}" for number, answer in answers.items() if answer and answer.status == 200}
 
 
-async def survives(config: Config, system_call: str, error: str, when: str) -> None:
+async def survives(config: Config, system_call: str, error: str, when: str, *, crowd: bool = False) -> None:
     """Let a system call fail while calls come in, and look for them afterwards; AssertionError if one is lost.
 
-    `when` is strace's: it counts in each thread, and with "+" the call goes on failing.
+    `when` is strace's: it counts in each thread, and with "+" the call goes on failing. A `crowd` comes
+    at once.
     """
     answers: dict[int, Answer | None] = {}
     async with victim(config) as (platform, process):
         answers[0] = await attempt(platform, 0)
         inject = f"inject={system_call}:error={error}:when={when}"
         with traced(process, "-e", f"trace={system_call}", "-e", inject):
-            for number in range(1, 5):
+            for number in range(1, 1 if crowd else 5):
                 answers[number] = await attempt(platform, number)
                 if answers[number] is None:
                     break
+            if crowd:
+                numbers = range(20, 20 + CROWD)
+                at_once = await asyncio.gather(*(attempt(platform, number) for number in numbers))
+                answers |= zip(numbers, at_once, strict=True)
         for answer in answers.values():
             if answer is not None:
                 assert answer.status in (200, 503)
@@ -87,7 +93,7 @@ async def survives(config: Config, system_call: str, error: str, when: str) -> N
             json.loads(content)  # nothing torn
 
 
-async def _sweep(points: int) -> None:
+async def _sweep(points: int, *, crowd: bool) -> None:
     if not can_trace():
         sys.exit("strace is missing or may not attach")
     every = (
@@ -101,7 +107,7 @@ async def _sweep(points: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             config = Config(data_dir=f"{folder}/data", server=Server(port=0, admin_port=0))
             try:
-                await survives(config, *point)
+                await survives(config, *point, crowd=crowd)
             except AssertionError as error:
                 sys.exit(f"{' '.join(point)}: {error}")
         print(f"{done:>4} {' '.join(point)}", flush=True)
@@ -111,4 +117,5 @@ async def _sweep(points: int) -> None:
 if __name__ == "__main__":
     given = argparse.ArgumentParser(description=__doc__)
     given.add_argument("--points", type=int, default=150)
-    asyncio.run(_sweep(given.parse_args().points))
+    given.add_argument("--crowd", action="store_true", help="calls come at once instead of one by one")
+    asyncio.run(_sweep(given.parse_args().points, crowd=given.parse_args().crowd))

@@ -11,10 +11,11 @@ import re
 import sqlite3
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
 from attrs import evolve
 from conftest import Answer, call, started, varied
@@ -41,6 +42,19 @@ FAULTS = [
     ("fsync", "ENOSPC", "1+"),
     ("pwrite64", "ENOSPC", "1+"),
     ("openat", "EMFILE", "1+"),
+]
+
+
+CROWD_FAULTS = [
+    ("io_submit", "EIO", "1"),
+    ("io_submit", "ENOSPC", "2"),
+    ("io_submit", "EAGAIN", "1+"),
+    ("rename", "EIO", "3"),
+    ("rename", "ENOSPC", "2+"),
+    ("mkdir", "ENOSPC", "4"),
+    ("openat", "EMFILE", "5+"),
+    ("pwrite64", "ENOSPC", "1+"),
+    ("fdatasync", "EIO", "1"),
 ]
 
 
@@ -75,6 +89,53 @@ async def test_the_kernel_sees_flush_rename_flush_commit_and_only_then_the_answe
     committed = first(r"fdatasync\(\d+<.*elaaoms\.db-wal>\)", parent)
     answered = first(r"sendto\(.*HTTP/1\.1 200 OK")
     assert opened < written < flushed < renamed < folder < parent < committed < answered
+
+
+@needs_strace
+async def test_of_a_crowd_everybody_is_flushed_renamed_flushed_and_committed_before_the_answer(
+    config: Config,
+) -> None:
+    """The kernel flushes the bodies of many at once (`io_submit`), and each of them in the same order."""
+    watched = "trace=openat,fsync,fdatasync,rename,sendto,io_submit"
+    async with victim(config) as (platform, process):
+        await attempt(platform, 0)
+        await platform.processed("conv_0")
+        with traced(process, "-s", "4096", "-e", watched) as seen:
+            answers = await asyncio.gather(*(sent(platform, number) for number in range(1, 31)))
+            assert {answer.status for answer in answers} == {200}
+            lines = [re.sub(r"^\d+\s+", "", line) for line in seen().splitlines()]
+    if not any(line.startswith("io_submit(") for line in lines):
+        pytest.skip("the kernel does not flush for us here")
+
+    def where(pattern: str, after: int = -1) -> int:
+        found = (n for n, line in enumerate(lines) if n > after and re.search(pattern, line))
+        return next(found, -1)
+
+    flush = r"(fsync\(\d+|io_submit\(.*IOCB_CMD_FSYNC.*aio_fildes=\d+)"
+    together = 0
+    for number in range(1, 31):
+        name = f"conv_{number}"
+        renamed = where(rf"rename\(.*\.part.*/{name}/{name}_transcription\.json")
+        part = re.search(r"incoming/\d+\.part", lines[renamed])
+        assert part is not None
+        flushed = where(rf"{flush}<[^>]*{part[0]}>")
+        folder = where(rf"{flush}<[^>]*payloads/{name}>", renamed)
+        parent = where(rf"{flush}<[^>]*payloads>", renamed)
+        committed = where(r"fdatasync\(\d+<.*elaaoms\.db-wal>\)", max(folder, parent))
+        answered = where(rf"sendto\(.*200 OK.*{name}\\?\"")
+        assert -1 < flushed < renamed < folder
+        assert renamed < parent
+        assert max(folder, parent) < committed < answered
+        together += lines[flushed].startswith("io_submit")
+    assert together > 15
+
+
+@needs_strace
+@pytest.mark.parametrize(("system_call", "error", "when"), CROWD_FAULTS)
+async def test_a_disk_that_fails_a_crowd_tells_nobody_200_in_vain(
+    config: Config, system_call: str, error: str, when: str
+) -> None:
+    await survives(config, system_call, error, when, crowd=True)
 
 
 @needs_strace
@@ -146,22 +207,65 @@ async def test_a_full_disk_is_503_unhealthy_and_passes(small: Path) -> None:
         assert health.data["dependencies"]["storage"]["status"] == "ok"
 
 
-async def test_a_read_only_disk_is_503_unhealthy_and_passes(small: Path) -> None:
-    def remount(how: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{how}", str(small)], check=True)  # noqa: S603, S607
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[tuple[Path, Callable[..., None]]]:
+    """An ext4 of its own that becomes read-only at the first error, and how to break or mend it."""
+    image, folder = tmp_path / "image", tmp_path / "fragile"
+    folder.mkdir()
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
 
-    async with started(on(small)) as platform:
-        assert (await sent(platform, 1)).status == 200
-        await platform.processed("conv_1")
+    def run(*command: str) -> bool:
         try:
-            remount("ro,size=4m")
-        except subprocess.CalledProcessError:
-            pytest.skip("the file system is busy and cannot be made read-only")
-        answer = await sent(platform, 2)
-        assert answer.status == 503
-        assert (await platform.request("GET", f"{platform.url}/health")).status == 503
-        remount("rw,size=4m")
-        assert (await sent(platform, 2)).status == 200
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+        except FileNotFoundError:
+            return False
+
+    def mount() -> bool:
+        return run("mount", "-o", "loop,errors=remount-ro", str(image), str(folder))
+
+    if not run("mkfs.ext4", "-q", "-F", str(image)) or not mount():
+        pytest.skip("an ext4 may not be mounted here")
+
+    def turn(state: str) -> None:
+        if state == "read-only":  # as the kernel does by itself when the disk reports an error
+            device = os.minor(folder.stat().st_dev)
+            trigger = Path(f"/sys/fs/ext4/loop{device}/trigger_fs_error")
+            if not trigger.exists():
+                pytest.skip("the kernel cannot be told to find an error")
+            trigger.write_text("1")
+        else:
+            assert run("umount", str(folder))
+            run("fsck.ext4", "-y", str(image))
+            assert mount()
+
+    yield folder, turn
+    run("umount", "-l", str(folder))
+
+
+async def test_a_disk_that_turns_read_only_is_never_answered_200_and_keeps_what_was(
+    fragile: tuple[Path, Callable[..., None]],
+) -> None:
+    folder, turn = fragile
+    async with victim(on(folder)) as (platform, process):
+        for number in range(3):
+            answer = await attempt(platform, number)
+            assert answer is not None
+            assert answer.status == 200
+        turn("read-only")
+        later = await asyncio.gather(*(attempt(platform, number) for number in range(10, 15)))
+        assert all(answer is None or answer.status == 503 for answer in later)
+        if process.is_alive():
+            with suppress(aiohttp.ClientError, ConnectionError):
+                health = await platform.request("GET", f"{platform.url}/health")
+                assert health.status == 503
+        else:
+            assert process.exitcode == 74
+    turn("writable")
+    async with started(on(folder)) as platform:
+        for number in range(3):
+            await platform.processed(f"conv_{number}")
+        assert (await sent(platform, 10)).status == 200
 
 
 async def test_running_out_of_descriptors_is_503_and_passes(config: Config) -> None:
