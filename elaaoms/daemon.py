@@ -52,7 +52,7 @@ from elaaoms.extract.model import Model
 from elaaoms.greeter import Greeter
 from elaaoms.greeting import Style
 from elaaoms.identity import Address
-from elaaoms.ingest import ERASE, REMEMBER, Ingest
+from elaaoms.ingest import ERASE, REMEMBER, SETTLED_S, Ingest
 from elaaoms.jobs import Job, Schedule
 from elaaoms.jobs.sqlite import SQLiteJobQueue
 from elaaoms.jobs.worker import Handler, Worker
@@ -87,6 +87,7 @@ KEEP_ALIVE_S = 30.0
 BACKLOG = 1024  # connections that wait to be accepted
 STATUS_EVERY_S = 15.0
 WORKER_TURNS_S = 90.0  # the worker looks at its queue once a minute at the latest
+LOOK_AFTER_S = 2.0  # after a start after a clean stop: who waited for it goes first
 ADOPT_S = 1.0  # how long a start looks for bodies without a row before it serves; then it looks meanwhile
 CATCH_UP_S = 2.0  # between two attempts to record what came while the database refused
 LAST_WORDS_S = 0.2  # for answers on their way when the disk failed
@@ -102,6 +103,7 @@ HOUR_S = 3600.0
 GUESSES = 10  # wrong admin tokens that one address may try in a minute
 MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
+COLLECT = (20_000, 20, 10)  # new objects until a collection: those of requests under way are no garbage yet
 SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
 STOPPED = "elaaoms.stopped"  # the note beside the database that everything is recorded
 DISK_FAILED = 74  # sysexits(3)
@@ -144,9 +146,12 @@ async def running(
                 services.ingest.complete()
             else:
                 await _note_a_gap(services)
+            unlooked, begun = services.ingest.recorded, time.time()
             meanwhile = [group.create_task(_adopt(services), name="adopt")]
             await asyncio.wait(meanwhile, timeout=ADOPT_S)
             group.create_task(_work(services, stop), name="worker")
+            look = _look_through(services, first=unlooked, before=begun)
+            meanwhile.append(group.create_task(look, name="look"))
             meanwhile.append(group.create_task(_tidy(services), name="tidy"))
             meanwhile.append(group.create_task(_scrub(services), name="scrub"))
             meanwhile.append(group.create_task(_watch(services), name="watch"))
@@ -243,6 +248,7 @@ async def _opened(
                     await services.replica.close()
                 if services.meaning is not None:
                     await services.meaning.close()
+                archive.close()
 
 
 async def _last_accesses(services: Services) -> None:
@@ -425,7 +431,8 @@ async def _compose(
             queue,
             handlers,
             concurrency=config.worker.concurrency,
-            lanes={REPLICATE: 1, EMBED: 1},  # OpenMemory wedges on more than one write at a time
+            # OpenMemory wedges on more than one write at a time
+            lanes={kind: 1 for kind in (REPLICATE, EMBED) if kind in handlers},
             clock=clock,
             seen=partial(_attempted, metrics),
         ),
@@ -648,6 +655,30 @@ async def _adopt(services: Services) -> None:
     except ElaaomsError as error:
         services.ingest.look_again()
         log.error("the archive cannot be looked through now: %s", error)
+
+
+async def _look_through(services: Services, *, first: bool, before: float) -> None:
+    """Record what somebody put into the archive by hand, once a day and, if nobody has looked, after the start.
+
+    Only folders that changed since everything was last recorded are read. What was placed later than
+    `before` (by the system's clock) may be on its way to its row.
+    """
+    if not first:
+        await asyncio.sleep(DAY_S)
+        before = time.time() - SETTLED_S
+    await asyncio.sleep(LOOK_AFTER_S)
+    ingest = services.ingest
+    while True:
+        try:
+            since = await ingest.unsettled()
+            if adopted := await ingest.adopt(since=since, before=before, gently=True):
+                log.warning("%d bodies were in the archive without a row; they are recorded now", adopted)
+        except StorageFailed as error:
+            services.fatal(error)
+        except ElaaomsError as error:
+            log.warning("the archive cannot be looked through now: %s", error)
+        await asyncio.sleep(DAY_S)
+        before = time.time() - SETTLED_S
 
 
 def encoder() -> Encoder:
@@ -1142,6 +1173,7 @@ async def serve(config: Config, secrets: Secrets, announce: Callable[[Running], 
                 announce(daemon)
                 gc.collect()
                 gc.freeze()  # what is loaded by now stays; collections need not walk over it again and again
+                gc.set_threshold(*COLLECT)
                 supervisor.notify("READY=1")
             services = daemon.services
             ends = (waiting, daemon.fatal, services.database.damage)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -24,6 +25,7 @@ from attrs import frozen
 from elaaoms.errors import ElaaomsError, StorageDamaged, StorageFailed, StorageUnavailable
 
 T = TypeVar("T")
+Given = TypeVar("Given")
 Transaction: TypeAlias = sqlite3.Connection
 Row: TypeAlias = sqlite3.Row
 Observe: TypeAlias = Callable[[str, str, float], None]  # operation, outcome, seconds
@@ -37,10 +39,14 @@ _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 @frozen
 class _Work:
-    function: Callable[[Transaction], Any]
+    function: Callable[..., Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     alone: bool = False  # not within a transaction
+    given: tuple[Any, ...] = ()  # what a function that takes many is given for this one
+
+    def run(self, connection: Transaction) -> Any:
+        return self.function(connection, self.given)[0] if self.given else self.function(connection)
 
     def settle(self, result: Any, error: BaseException | None) -> None:
         if self.future.done():  # the caller was cancelled; what was committed stays committed
@@ -61,6 +67,19 @@ def _deliver(settled: Sequence[tuple[_Work, tuple[Any, BaseException | None]]]) 
             work.settle(result, error)
 
     settled[0][0].loop.call_soon_threadsafe(deliver)
+
+
+def _units(batch: Sequence[_Work]) -> Iterator[tuple[Callable[..., Any], list[_Work]]]:
+    """What is run as one, in the order of the first of each."""
+    many: dict[Callable[..., Any], list[_Work]] = {}
+    for work in batch:
+        if work.given:
+            many.setdefault(work.function, []).append(work)
+    for work in batch:
+        if not work.given:
+            yield work.function, [work]
+        elif works := many.pop(work.function, None):
+            yield work.function, works
 
 
 class Database:
@@ -88,7 +107,8 @@ class Database:
         self.observe: Observe = lambda operation, outcome, seconds: None
         self._closing = False
         self._broken = False
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._asked: list[_Work] = []  # in this turn of the loop; who comes together is committed together
+        self._queue: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
         self._readers: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
@@ -107,12 +127,23 @@ class Database:
                 yield database
         finally:  # the writer goes last and takes the WAL with it; a reader could not
             database._closing = True
+            database._hand_over()
             await asyncio.shield(asyncio.to_thread(database._close))
 
     async def write(self, function: Callable[[Transaction], T]) -> T:
         """Commit `function` as a transaction; StorageUnavailable when it cannot be committed now."""
-        with self._timed("write"):
-            return await self._done(function, alone=False)
+        outcome: T = await self._done(function, alone=False, counted=True)
+        return outcome
+
+    async def write_each(
+        self, function: Callable[[Transaction, Sequence[Given]], Sequence[T]], given: Given
+    ) -> T:
+        """The same for what many ask for: `function` is handed all that waits for it, and gives a result for each.
+
+        When it raises, it is run again for each alone.
+        """
+        outcome: T = await self._done(function, alone=False, given=(given,), counted=True)
+        return outcome
 
     async def checkpoint(self) -> None:
         """Move everything from the WAL into the database and empty it, so that nothing deleted stands in it.
@@ -126,17 +157,32 @@ class Database:
         if busy:
             raise StorageUnavailable("the database is being read; its log cannot be emptied now")
 
-    async def _done(self, function: Callable[[Transaction], T], *, alone: bool) -> T:
+    async def _done(
+        self,
+        function: Callable[..., Any],
+        *,
+        alone: bool,
+        given: tuple[Any, ...] = (),
+        counted: bool = False,
+    ) -> Any:
         if self._closing:
             raise StorageUnavailable("the database is closed")
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Work(function, future, loop, alone))
+        future: asyncio.Future[Any] = loop.create_future()
+        started, outcome = time.perf_counter(), "failed"
+        if not self._asked:
+            loop.call_soon(self._hand_over)
+        self._asked.append(_Work(function, future, loop, alone, given))
         try:
-            return await future
+            result = await future
+            outcome = "ok"
         except StorageDamaged as error:
             self._found(error)
             raise
+        finally:
+            if counted:
+                self.observe("write", outcome, time.perf_counter() - started)
+        return result
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -197,6 +243,10 @@ class Database:
         if self._resting:
             await asyncio.wait(self._resting)
 
+    def _hand_over(self) -> None:
+        self._queue.put(self._asked)
+        self._asked = []
+
     def _close(self) -> None:
         self._queue.put(None)
         self._thread.join()
@@ -204,20 +254,24 @@ class Database:
 
     def _run(self) -> None:
         stopping = False
-        while not stopping:
-            batch = [self._queue.get()]
-            while len(batch) < MAX_BATCH and not self._queue.empty():
-                batch.append(self._queue.get())  # nobody else takes from this queue
-            stopping = None in batch
-            if works := [work for work in batch if work is not None and not work.alone]:
+        waiting: list[_Work] = []
+        while waiting or not stopping:
+            while not waiting or (len(waiting) < MAX_BATCH and not self._queue.empty()):
+                asked = self._queue.get()  # nobody else takes from this queue
+                if asked is None:
+                    stopping = True
+                    break
+                waiting += asked
+            batch, waiting = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
+            if works := [work for work in batch if not work.alone]:
                 self._commit(works)
             for work in batch:
-                if work is not None and work.alone:
+                if work.alone:
                     self._run_alone(work)
 
     def _run_alone(self, work: _Work) -> None:
         try:
-            _deliver([(work, (work.function(self._connection), None))])
+            _deliver([(work, (work.run(self._connection), None))])
         except sqlite3.Error as error:
             self._broken = self._broken or isinstance(translated(error), StorageFailed)
             _deliver([(work, (None, translated(error)))])
@@ -248,10 +302,14 @@ class Database:
     def _together(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]] | None:
         """The usual case: nobody raises and nobody has to be undone; None when somebody did raise."""
         self._connection.execute("BEGIN IMMEDIATE")
-        outcomes: list[tuple[Any, BaseException | None]] = []
+        results: dict[int, Any] = {}
         try:
-            for work in batch:
-                outcomes.append((work.function(self._connection), None))
+            for function, works in _units(batch):
+                given = [work.given[0] for work in works if work.given]
+                if given:
+                    results |= zip(map(id, works), function(self._connection, given), strict=True)
+                else:
+                    results[id(works[0])] = function(self._connection)
                 if not self._connection.in_transaction:  # it met an error after which SQLite undid everything
                     raise sqlite3.OperationalError("a transaction went on after it was rolled back")
         except Exception as error:
@@ -260,7 +318,7 @@ class Database:
             self._connection.execute("ROLLBACK")
             return [(None, error)] if len(batch) == 1 else None
         self._connection.execute("COMMIT")
-        return outcomes
+        return [(results[id(work)], None) for work in batch]
 
     def _side_by_side(self, batch: list[_Work]) -> list[tuple[Any, BaseException | None]]:
         """The same with a savepoint for each, so that one who raises is undone alone."""
@@ -270,7 +328,7 @@ class Database:
         for work in batch:
             execute("SAVEPOINT one")
             try:
-                outcomes.append((work.function(self._connection), None))
+                outcomes.append((work.run(self._connection), None))
             except Exception as error:
                 if isinstance(error, sqlite3.Error):
                     raise
@@ -513,3 +571,20 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def in_chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Slices of 64, 32, … 1: statements for so many rows at once are few, so that SQLite keeps them prepared."""
+    done, size = 0, 64
+    while done < len(rows):
+        while size > len(rows) - done:
+            size //= 2
+        yield rows[done : done + size]
+        done += size
+
+
+@lru_cache(maxsize=256)
+def filled(statement: str, rows: int, columns: int) -> str:
+    """A statement with `(?, ?), (?, ?)` in the place of its `{}`: placeholders for so many rows."""
+    row = f"({', '.join('?' * columns)})"
+    return statement.format(", ".join([row] * rows))

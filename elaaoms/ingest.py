@@ -67,6 +67,7 @@ HOUR_S = 3600.0
 RECORD_S = 3.0  # how long a sender waits for the database once the body is safe
 MOST_WAITING = 10_000  # bodies remembered as safe but not recorded; more are found by a scan
 SCAN_PAUSE_S = 0.005  # between two slices of the archive, for everybody else
+GENTLY = 20  # times as long as a slice took, for everybody else, when nobody waits for the look
 CLOCKS_S = 172_800.0  # how far the clock may jump without a body being passed over by a scan
 SETTLED_S = 3600.0  # after so long no body is on its way to its row any more
 
@@ -84,6 +85,33 @@ class Accepted:
     job_id: int | None
     duplicate: bool
     extraction_status: str
+
+
+@frozen(kw_only=True)
+class _Arrival:
+    """An archived event before its row: who called, and what of our side is new (`own` numbers, an agent not `met`)."""
+
+    archived: Archived
+    event: Event
+    who: Identified | None
+    own: tuple[str, ...]
+    met: bool
+    digest: str
+    now: float
+
+    @property
+    def caller(self) -> str | None:
+        return self.who.caller if self.who is not None else None
+
+    @property
+    def owner(self) -> str:
+        return owner_of(self.caller, self.event.conversation_id)
+
+    @property
+    def happened_at(self) -> float:
+        """When it happened as far as the event says, in unix seconds."""
+        talk = self.event.conversation
+        return (talk.started_at if talk else 0) or self.event.event_timestamp or self.now
 
 
 @frozen(kw_only=True)
@@ -156,6 +184,7 @@ class Ingest:
         self._waiting: dict[str, None] = {}  # paths of bodies that are safe and wait for their rows
         self._scan = False  # whether more wait than we remember
         self._scanned = False  # whether the archive was looked through since the start, or needs no look
+        self._looked = False  # whether it was looked through since the start
 
     @property
     def behind(self) -> bool:
@@ -201,9 +230,9 @@ class Ingest:
 
     async def accept(self, archived: Archived) -> Accepted:
         """Record an archived body and queue its work, in one transaction."""
-        now = self._clock()
         event = archived.event
         if event is None:
+            now = self._clock()
             new = await self._database.write(lambda tx: self._calls.hold(tx, archived, now=now))
             log.warning("a signed body of %d bytes is held: %s", archived.size, archived.reason)
             return Accepted(
@@ -214,52 +243,20 @@ class Ingest:
                 extraction_status="held",
             )
         talk = event.conversation
-        identified = await self._directory.identify_call(talk) if talk is not None else None
-        _note(event.conversation_id, talk.agent_id if talk is not None else "", identified)
-        own = self._directory.own_numbers(talk) if talk is not None else []
+        who = await self._directory.identify_call(talk) if talk is not None else None
         agent = talk.agent_id if talk is not None else ""
+        _note(event.conversation_id, agent, who)
         web = talk is not None and talk.channel == "web"
-        met = agent and not self._profiles.knows(agent, web=web)
-        digest = self._directory.digest(event.conversation_id)
-
-        def transaction(tx: Transaction) -> tuple[Accepted, Recorded]:
-            if self._calls.erased(tx, digest):
-                return _erased(event), Recorded(duplicate=True, newest=False, path="")
-            who = self._as_known(tx, identified)
-            owner = owner_of(who.caller if who else None, event.conversation_id)
-            not_before = self._turn(tx, talk, who, owner, now)
-            recorded = self._calls.record(tx, archived, now=now)
-            job_id = recorded.job_id
-            if recorded.newest:
-                if talk is not None:
-                    job = NewJob(
-                        kind=REMEMBER,
-                        args={"path": archived.path},
-                        lock=owner,
-                        unique_key=archived.sha256,
-                        not_before=not_before,
-                    )
-                    job_id = self._queue.enqueue(tx, job, now=now)
-                elif event.type == AUDIO:
-                    job = NewJob(kind=AUDIO_FILE, args={"path": archived.path}, unique_key=archived.sha256)
-                    job_id = self._queue.enqueue(tx, job, now=now)
-                if job_id is not None:
-                    self._calls.queued(tx, archived, job_id)
-                at = (talk.started_at if talk else 0) or event.event_timestamp or now
-                self._introduce(tx, who, own, at, talk.language if talk else "")
-                self._calls.describe(tx, archived, who.caller if who else None, now=now, job_id=job_id)
-                if met:
-                    self._profiles.met(tx, agent, web=web)
-            accepted = Accepted(
-                conversation_id=event.conversation_id,
-                webhook_type=event.type,
-                job_id=job_id,
-                duplicate=recorded.duplicate,
-                extraction_status="queued" if job_id is not None else "nothing",
-            )
-            return accepted, recorded
-
-        accepted, recorded = await self._database.write(transaction)
+        arrival = _Arrival(
+            archived=archived,
+            event=event,
+            who=who,
+            own=tuple(self._directory.own_numbers(talk)) if talk is not None else (),
+            met=bool(agent) and not self._profiles.knows(agent, web=web),
+            digest=self._directory.digest(event.conversation_id),
+            now=self._clock(),
+        )
+        accepted, recorded = await self._database.write_each(self._record, arrival)
         if recorded.path != archived.path:  # it came again after it was erased or lost its secrets
             await asyncio.to_thread(self._archive.remove, archived.path)
         if accepted.duplicate and event.type == AUDIO and accepted.job_id is not None:
@@ -267,11 +264,91 @@ class Ingest:
         if not recorded.newest and talk is not None and recorded.path:
             call = await self._calls.get(event.conversation_id)
             accepted = evolve(accepted, extraction_status=call.extraction_status)
-        self._directory.own.update(own)
-        if met and recorded.newest:
+        self._directory.own.update(arrival.own)
+        if arrival.met and recorded.newest:
             self._profiles.remember(agent, web=web)
         self._queue.announce()
         return accepted
+
+    def _record(self, tx: Transaction, arrivals: Sequence[_Arrival]) -> list[tuple[Accepted, Recorded]]:
+        """Record what waits for the database: calls that are new to it together, others one by one."""
+        outcomes: dict[int, tuple[Accepted, Recorded]] = {}
+        if len(arrivals) > 1:
+            outcomes = self._record_new(tx, arrivals)
+        return [
+            outcomes.get(number) or self._record_one(tx, arrival) for number, arrival in enumerate(arrivals)
+        ]
+
+    def _record_one(self, tx: Transaction, arrival: _Arrival) -> tuple[Accepted, Recorded]:
+        event, archived, now = arrival.event, arrival.archived, arrival.now
+        talk = event.conversation
+        if self._calls.erased(tx, arrival.digest):
+            return _erased(event), Recorded(duplicate=True, newest=False, path="")
+        arrival = evolve(arrival, who=self._as_known(tx, arrival.who))
+        not_before = self._turn(tx, arrival)
+        recorded = self._calls.record(tx, archived, now=now)
+        job_id = recorded.job_id
+        if recorded.newest:
+            if talk is not None:
+                job_id = self._queue.enqueue(
+                    tx, evolve(_to_remember(arrival), not_before=not_before), now=now
+                )
+            elif event.type == AUDIO:
+                job = NewJob(kind=AUDIO_FILE, args={"path": archived.path}, unique_key=archived.sha256)
+                job_id = self._queue.enqueue(tx, job, now=now)
+            if job_id is not None:
+                self._calls.queued(tx, archived, job_id)
+            self._introduce(tx, arrival.who, arrival.own, arrival.happened_at, talk.language if talk else "")
+            self._calls.describe(tx, archived, arrival.caller, now=now, job_id=job_id)
+            if arrival.met and talk is not None:
+                self._profiles.met(tx, talk.agent_id, web=talk.channel == "web")
+        return _accepted(event, job_id, duplicate=recorded.duplicate), recorded
+
+    def _record_new(
+        self, tx: Transaction, arrivals: Sequence[_Arrival]
+    ) -> dict[int, tuple[Accepted, Recorded]]:
+        """`_record_one` for those to which nothing special applies, in a few statements for all; by their numbers."""
+        asked = [
+            (
+                arrival.event.conversation_id,
+                arrival.event.type,
+                arrival.digest,
+                arrival.caller,
+                arrival.now - HOUR_S,
+            )
+            for arrival in arrivals
+        ]
+        known = self._calls.unseen(tx, asked, most=self._calls_per_hour)
+        new: dict[str, int] = {}  # by conversation: of two events the second is looked at after the first
+        rings = dict[str, int]()
+        for number, arrival in enumerate(arrivals):
+            fresh, recent = known[number]
+            plain = fresh and arrival.event.conversation is not None and not arrival.own and not arrival.met
+            if self._is_counted(arrival):
+                rings[arrival.owner] = max(recent, rings.get(arrival.owner, 0)) + 1
+                plain = plain and rings[arrival.owner] <= self._calls_per_hour
+            if plain:
+                new.setdefault(arrival.event.conversation_id, number)
+        plain_ones = [arrivals[number] for number in new.values()]
+        people = [
+            (one.who.caller, one.who.address, one.happened_at, one.event.conversation.language)
+            for one in plain_ones
+            if one.who is not None and one.event.conversation is not None
+        ]
+        self._calls.meet_all(tx, people)
+        jobs = [(_to_remember(one), one.now) for one in plain_ones]
+        job_ids = self._queue.enqueue_all(tx, jobs)
+        self._calls.record_all(
+            tx,
+            [(one.archived, one.caller, job, one.now) for one, job in zip(plain_ones, job_ids, strict=True)],
+        )
+        return {
+            number: (
+                _accepted(one.event, job_id, duplicate=False),
+                Recorded(duplicate=False, newest=True, path=one.archived.path),
+            )
+            for number, one, job_id in zip(new.values(), plain_ones, job_ids, strict=True)
+        }
 
     def _introduce(
         self, tx: Transaction, who: Identified | None, own: Sequence[str], at: float, language: str
@@ -281,18 +358,23 @@ class Ingest:
         if own:
             self._calls.own_numbers_seen(tx, own)
 
-    def _turn(
-        self, tx: Transaction, talk: Conversation | None, who: Identified | None, owner: str, now: float
-    ) -> float:
+    def _is_counted(self, arrival: _Arrival) -> bool:
+        """Whether a call counts towards `limits.calls_per_hour`."""
+        talk = arrival.event.conversation
+        if talk is None or arrival.who is None or not self._calls_per_hour:
+            return False
+        return talk.started_at > arrival.now - HOUR_S
+
+    def _turn(self, tx: Transaction, arrival: _Arrival) -> float:
         """When a call may be processed: a caller who rings too often is flagged and takes one turn at a time."""
-        if talk is None or who is None or not self._calls_per_hour or talk.started_at <= now - HOUR_S:
+        if not self._is_counted(arrival):
             return 0.0
-        most = self._calls_per_hour
-        if self._calls.recent(tx, who.caller, since=now - HOUR_S, most=most) < most:
+        caller, now, most = arrival.owner, arrival.now, self._calls_per_hour
+        if self._calls.recent(tx, caller, since=now - HOUR_S, most=most) < most:
             return 0.0
-        if self._calls.flag(tx, who.caller, now=now):
-            log.warning("%s rings more than %d times an hour and has to wait", who.caller, most)
-        return max(now, self._queue.last_due(tx, owner) or now) + HOUR_S / most
+        if self._calls.flag(tx, caller, now=now):
+            log.warning("%s rings more than %d times an hour and has to wait", caller, most)
+        return max(now, self._queue.last_due(tx, caller) or now) + HOUR_S / most
 
     def _remember_to_record(self, path: str) -> None:
         if len(self._waiting) < MOST_WAITING:
@@ -338,20 +420,27 @@ class Ingest:
 
     async def note_recorded(self) -> None:
         """Note how far everything is recorded, so that the scan after a crash need not begin at the beginning."""
-        if self.recorded:
+        if self.recorded and self._looked:
             until = time.time() - SETTLED_S
             await self._database.write(lambda tx: self._calls.note_recorded(tx, until))
 
     async def adopt(
-        self, progress: Callable[[int, int], None] = lambda seen, found: None, *, since: float = 0.0
+        self,
+        progress: Callable[[int, int], None] = lambda seen, found: None,
+        *,
+        since: float = 0.0,
+        before: float | None = None,
+        gently: bool = False,
     ) -> int:
         """Record bodies that were archived but never committed: after a crash, or for a fresh database.
 
         The archive is looked through in slices, in bounded memory and beside everything else; a body
-        that was placed after the look began belongs to a delivery that records it itself.
+        that was placed after the look began, or after `before`, belongs to a delivery that records it
+        itself. `gently` takes a twentieth of a processor at most.
         """
-        begun = time.time()
+        begun = time.time() if before is None else before
         seen = found = failed = 0
+        turned = time.monotonic()
         with closing(self._archive.bodies(since=since)) as slices:
             while (paths := await _looked(slices)) is not None:
                 missing = await self._calls.unrecorded(paths) if paths else []
@@ -361,7 +450,10 @@ class Ingest:
                 failed += len(old) - adopted
                 seen += len(paths)
                 progress(seen, found)
-                await asyncio.sleep(SCAN_PAUSE_S)
+                took = time.monotonic() - turned
+                await asyncio.sleep(max(SCAN_PAUSE_S, took * GENTLY if gently else 0.0))
+                turned = time.monotonic()
+        self._looked = True
         if not failed:  # what could not be read is looked for again at the next start
             self._scanned = True
             await self._database.write(lambda tx: self._calls.note_recorded(tx, begun))
@@ -894,6 +986,21 @@ async def _looked(slices: Iterator[list[str]]) -> list[str] | None:
 def _named(effects: Mapping[str, Iterable[str]]) -> list[str]:
     """Every memory that something was done to."""
     return [memory for memories in effects.values() for memory in memories]
+
+
+def _to_remember(arrival: _Arrival) -> NewJob:
+    archived = arrival.archived
+    return NewJob(kind=REMEMBER, args={"path": archived.path}, lock=arrival.owner, unique_key=archived.sha256)
+
+
+def _accepted(event: Event, job_id: int | None, *, duplicate: bool) -> Accepted:
+    return Accepted(
+        conversation_id=event.conversation_id,
+        webhook_type=event.type,
+        job_id=job_id,
+        duplicate=duplicate,
+        extraction_status="queued" if job_id is not None else "nothing",
+    )
 
 
 def _erased(event: Event) -> Accepted:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 import re
 import signal
@@ -362,6 +364,24 @@ async def test_a_start_looks_through_the_archive_unless_the_last_stop_left_nothi
     note.unlink()
     async with started(config) as platform:
         assert look_at(platform)
+
+
+async def test_a_body_that_was_put_into_a_known_folder_by_hand_is_found_after_a_clean_stop(
+    config: Config,
+) -> None:
+    async with started(config) as platform:
+        await platform.takes(call("I live in Leeds.", conversation_id="conv_0", at=time.time() - 60))
+    newer = json.dumps(call("I live in York.", conversation_id="conv_0")).encode()
+    folder = config.data / "payloads" / "conv_0"
+    digest = hashlib.sha256(newer).hexdigest()
+    (folder / f"conv_0_transcription.{digest[:32]}.json").write_bytes(newer)
+    (folder / "a note of mine.txt").write_text("not a body")
+    async with started(config) as platform:
+        await platform.until("/api/calls/conv_0", lambda found: len(found["events"]) == 2)
+        await platform.processed("conv_0")
+        assert [memory["content"] for memory in await platform.memories()] == ["The caller lives in York."]
+    async with started(config) as platform:
+        assert platform.count("events") == 2
 
 
 async def test_after_a_crash_only_what_may_be_without_a_row_is_looked_at(config: Config) -> None:

@@ -13,13 +13,15 @@ import sqlite3
 import stat
 import struct
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from elaaoms.database import MAX_BATCH, Database, Transaction, migrations, reading
+from elaaoms.database import MAX_BATCH, Database, Transaction, in_chunks, migrations, reading
 from elaaoms.errors import ElaaomsError, NotFound, StorageDamaged, StorageFailed, StorageUnavailable
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -109,6 +111,36 @@ async def test_transactions_that_wait_together_share_a_commit(database: Database
     ]
     assert commits(database.path) - before <= 2  # one or two: the first may have come before the rest
     assert await stored(database) == [*range(MAX_BATCH - 1)]
+
+
+def many(tx: Transaction, numbers: Sequence[int]) -> list[int]:
+    """Rows for all of them in one statement; how many there were, for each. 13 is refused."""
+    if 13 in numbers:
+        raise NotFound("13")
+    tx.executemany("INSERT INTO pairs VALUES (?, ?)", [(n, half) for n in numbers for half in (1, 2)])
+    return [len(numbers)] * len(numbers)
+
+
+async def test_what_many_ask_for_is_written_by_one_call(database: Database) -> None:
+    before = commits(database.path)
+    asked = [database.write_each(many, number) for number in range(10)]
+    assert await asyncio.gather(*asked, database.write(note(99))) == [10] * 10 + [99]
+    assert commits(database.path) - before == 1
+    assert await stored(database) == [*range(10), 99]
+
+
+async def test_one_of_many_that_is_refused_is_undone_alone(database: Database) -> None:
+    asked = [database.write_each(many, number) for number in range(10, 16)]
+    outcomes = await asyncio.gather(*asked, database.write(note(99)), return_exceptions=True)
+    assert [*map(str, outcomes)] == ["1", "1", "1", "13", "1", "1", "99"]
+    assert await stored(database) == [10, 11, 12, 14, 15, 99]
+
+
+@given(st.integers(0, 1000))
+def test_chunks_are_everything_once_in_few_sizes(count: int) -> None:
+    chunks = list(in_chunks(range(count)))
+    assert [number for chunk in chunks for number in chunk] == [*range(count)]
+    assert {len(chunk) for chunk in chunks} <= {64, 32, 16, 8, 4, 2, 1}
 
 
 async def test_a_long_queue_is_committed_in_batches_and_in_order(database: Database) -> None:

@@ -159,6 +159,30 @@ class CallStore(Protocol):
         """Note an archived event (`archived.event` is not None)."""
         ...
 
+    def unseen(
+        self,
+        transaction: Transaction,
+        asked: Sequence[tuple[str, str, str, str | None, float]],
+        *,
+        most: int,
+    ) -> list[tuple[bool, int]]:
+        """For many (conversation, type, digest, caller, since): whether it is new, and `recent` of a caller.
+
+        New is an event of a conversation that was not erased, of whose type none was recorded, by nobody
+        or by a caller who was not merged with another.
+        """
+        ...
+
+    def record_all(
+        self, transaction: Transaction, arrived: Sequence[tuple[Archived, str | None, int, float]]
+    ) -> None:
+        """`record`, `queued` and `describe` for transcriptions that are new: with their callers, jobs and `now`."""
+        ...
+
+    def meet_all(self, transaction: Transaction, people: Sequence[tuple[str, Address, float, str]]) -> None:
+        """`meet` for many: caller, address, `now` and language."""
+        ...
+
     def queued(self, transaction: Transaction, archived: Archived, job_id: int) -> None:
         """Note the job that an event led to."""
         ...

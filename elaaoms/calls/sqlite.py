@@ -10,10 +10,10 @@ from attrs import asdict, fields
 
 from elaaoms.archive import HELD, Archived
 from elaaoms.calls import Call, Caller, Charge, Held, LastCall, Recorded, Request, Slot, Spending, Volume
-from elaaoms.database import Database, Row, Transaction
+from elaaoms.database import Database, Row, Transaction, filled, in_chunks
 from elaaoms.errors import NotFound
 from elaaoms.identity import Address
-from elaaoms.webhooks import AUDIO, TRANSCRIPTION
+from elaaoms.webhooks import AUDIO, TRANSCRIPTION, Conversation, Event
 
 _CALL = """
 SELECT calls.*, COALESCE(outcome, CASE jobs.state WHEN 'available' THEN 'queued' WHEN 'running' THEN 'processing'
@@ -25,7 +25,7 @@ _DESCRIBED = (
     "conversation_id agent_id caller channel direction language started_at duration_s received_at job".split()
 )
 _DESCRIBE = f"""
-INSERT INTO calls ({", ".join(_DESCRIBED)}) VALUES ({", ".join("?" for _ in _DESCRIBED)})
+INSERT INTO calls ({", ".join(_DESCRIBED)}) VALUES {{}}
 ON CONFLICT (conversation_id) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in _DESCRIBED if name not in ("conversation_id", "received_at"))},
     outcome = NULL, title = '', summary = ''
@@ -33,11 +33,34 @@ ON CONFLICT (conversation_id) DO UPDATE SET
 
 # How many calls a caller has is counted by triggers.
 _MEET = """
-INSERT INTO callers (caller, address, language, first_seen, last_seen) VALUES (?, ?, ?, ?, ?)
+INSERT INTO callers (caller, address, language, first_seen, last_seen) VALUES {}
 ON CONFLICT (caller) DO UPDATE SET
     first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),
     language = CASE excluded.language WHEN '' THEN language ELSE excluded.language END,
     address = CASE WHEN callers.address LIKE 'key:%' THEN excluded.address ELSE callers.address END
+"""
+
+
+_KNOWN = """
+WITH asked (conversation_id, type, digest, caller, since) AS (VALUES {})
+SELECT
+    NOT EXISTS (
+        SELECT 1 FROM events
+        WHERE events.conversation_id = asked.conversation_id AND events.type = asked.type
+    )
+    AND NOT EXISTS (SELECT 1 FROM erased WHERE erased.digest = asked.digest)
+    AND NOT EXISTS (SELECT 1 FROM aliases WHERE aliases.caller = asked.caller),
+    (
+        SELECT count(*) FROM (
+            SELECT 1 FROM calls
+            WHERE calls.caller = asked.caller AND started_at > asked.since AND received_at > asked.since LIMIT ?
+        )
+    )
+FROM asked
+"""
+
+_RECORD = """
+INSERT INTO events (conversation_id, type, sha256, event_timestamp, path, size, received_at, job) VALUES {}
 """
 
 
@@ -58,11 +81,7 @@ class SQLiteCallStore:
         for row in rows:
             if row["sha256"] == archived.sha256:
                 return Recorded(duplicate=True, newest=False, job_id=row["job"], path=row["path"])
-        transaction.execute(
-            "INSERT INTO events (conversation_id, type, sha256, event_timestamp, path, size, received_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*key, archived.sha256, event.event_timestamp, archived.path, archived.size, now),
-        )
+        transaction.execute(filled(_RECORD, 1, 8), _recorded(archived, None, now))
         newest = all(row["event_timestamp"] < event.event_timestamp for row in rows)
         return Recorded(duplicate=False, newest=newest, path=archived.path)
 
@@ -95,19 +114,46 @@ class SQLiteCallStore:
                 (event.conversation_id, event.agent_id, event.event_timestamp or now, event.failure, now),
             )
             return
-        values = (
-            event.conversation_id,
-            event.agent_id,
-            caller,
-            talk.channel,
-            talk.direction,
-            talk.language,
-            talk.started_at or event.event_timestamp or now,
-            talk.duration_s,
-            now,
-            job_id,
-        )
-        transaction.execute(_DESCRIBE, values)
+        described = _described(event, talk, caller, now, job_id)
+        transaction.execute(filled(_DESCRIBE, 1, len(_DESCRIBED)), described)
+
+    def unseen(
+        self,
+        transaction: Transaction,
+        asked: Sequence[tuple[str, str, str, str | None, float]],
+        *,
+        most: int,
+    ) -> list[tuple[bool, int]]:
+        found: list[tuple[bool, int]] = []
+        for chunk in in_chunks(asked):
+            given = [*(value for row in chunk for value in row), most]
+            rows = transaction.execute(filled(_KNOWN, len(chunk), 5), given)
+            found += ((bool(new), recent) for new, recent in rows)
+        return found
+
+    def record_all(
+        self, transaction: Transaction, arrived: Sequence[tuple[Archived, str | None, int, float]]
+    ) -> None:
+        for chunk in in_chunks(arrived):
+            events: list[Any] = []
+            calls: list[Any] = []
+            for archived, caller, job_id, now in chunk:
+                event = archived.event
+                assert event is not None  # noqa: S101 - as in `record`
+                assert event.conversation is not None  # noqa: S101
+                events += _recorded(archived, job_id, now)
+                calls += _described(event, event.conversation, caller, now, job_id)
+            transaction.execute(filled(_RECORD, len(chunk), 8), events)
+            transaction.execute(filled(_DESCRIBE, len(chunk), len(_DESCRIBED)), calls)
+
+    def meet_all(self, transaction: Transaction, people: Sequence[tuple[str, Address, float, str]]) -> None:
+        for chunk in in_chunks(people):
+            given = [
+                value
+                for caller, address, now, language in chunk
+                for value in (caller, str(address), language, now, now)
+            ]
+            transaction.execute(filled(_MEET, len(chunk), 5), given)
 
     def settle(
         self,
@@ -208,7 +254,7 @@ class SQLiteCallStore:
     def meet(
         self, transaction: Transaction, caller: str, address: Address, *, now: float, language: str = ""
     ) -> None:
-        transaction.execute(_MEET, (caller, str(address), language, now, now))
+        transaction.execute(filled(_MEET, 1, 5), (caller, str(address), language, now, now))
 
     def recent(self, transaction: Transaction, caller: str, *, since: float, most: int) -> int:
         row = transaction.execute(
@@ -506,6 +552,21 @@ class SQLiteCallStore:
             "SELECT name, count FROM tallies WHERE name IN ('calls', 'callers', 'held')"
         )
         return {row["name"]: row["count"] for row in rows}
+
+
+def _recorded(archived: Archived, job_id: int | None, now: float) -> tuple[Any, ...]:
+    event = archived.event
+    assert event is not None  # noqa: S101 - held bodies are not events
+    key = (event.conversation_id, event.type, archived.sha256)
+    return *key, event.event_timestamp, archived.path, archived.size, now, job_id
+
+
+def _described(
+    event: Event, talk: Conversation, caller: str | None, now: float, job_id: int | None
+) -> tuple[Any, ...]:
+    began = talk.started_at or event.event_timestamp or now
+    about = (talk.channel, talk.direction, talk.language, began, talk.duration_s, now, job_id)
+    return event.conversation_id, event.agent_id, caller, *about
 
 
 def _call(row: Row) -> Call:

@@ -164,6 +164,10 @@ class JobQueue(Protocol):
         Call `announce()` once the transaction is committed."""
         ...
 
+    def enqueue_all(self, transaction: Transaction, jobs: Sequence[tuple[NewJob, float]]) -> list[int]:
+        """The same for many, each with its `now`; their ids ascend in this order."""
+        ...
+
     def withdraw(self, transaction: Transaction, callers: Sequence[str], conversations: Sequence[str]) -> int:
         """Delete the jobs of callers and conversations that wait; how many run at the moment."""
         ...

@@ -6,11 +6,11 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 from attrs import evolve
 
-from elaaoms.database import Database, Row, Transaction
+from elaaoms.database import Database, Row, Transaction, filled, in_chunks
 from elaaoms.errors import Conflicting, NotFound
 from elaaoms.jobs import (
     BLOCKED_PAUSE_S,
@@ -32,9 +32,9 @@ from elaaoms.jobs import (
 
 _INSERT = """
 INSERT INTO jobs (kind, args, max_attempts, run_at, lock, unique_key, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+VALUES {}
 ON CONFLICT (kind, unique_key) WHERE state IN ('available', 'running') AND unique_key IS NOT NULL DO NOTHING
-RETURNING id
+RETURNING id, kind, unique_key
 """
 
 # Triggers keep one job of each lock in the line (`waits` = 0): the oldest unfinished one. It may still
@@ -115,16 +115,21 @@ class SQLiteJobQueue:
         self._found: set[str | None] = set()  # lanes in which the last claim took a job
 
     def enqueue(self, transaction: Transaction, job: NewJob, *, now: float) -> int:
+        row = transaction.execute(filled(_INSERT, 1, 7), self._values(job, now)).fetchone()
+        return _twin(transaction, job) if row is None else int(row["id"])
+
+    def enqueue_all(self, transaction: Transaction, jobs: Sequence[tuple[NewJob, float]]) -> list[int]:
+        found: dict[tuple[str, str], int] = {}
+        for chunk in in_chunks(jobs):
+            given = [value for job, now in chunk for value in self._values(job, now)]
+            for row in transaction.execute(filled(_INSERT, len(chunk), 7), given):
+                found[row["kind"], row["unique_key"]] = row["id"]
+        return [found.get((job.kind, job.unique_key or "")) or _twin(transaction, job) for job, _ in jobs]
+
+    def _values(self, job: NewJob, now: float) -> tuple[Any, ...]:
         args = json.dumps(job.args, ensure_ascii=False, sort_keys=True)
         run_at = max(now, job.not_before)
-        values = (job.kind, args, self._schedule.max_attempts, run_at, job.lock, job.unique_key, now)
-        row = transaction.execute(_INSERT, values).fetchone()
-        if row is None:
-            row = transaction.execute(
-                "SELECT id FROM jobs WHERE kind = ? AND unique_key = ? AND state IN ('available', 'running')",
-                (job.kind, job.unique_key),
-            ).fetchone()
-        return int(row["id"])
+        return job.kind, args, self._schedule.max_attempts, run_at, job.lock, job.unique_key, now
 
     def withdraw(self, transaction: Transaction, callers: Sequence[str], conversations: Sequence[str]) -> int:
         theirs = (
@@ -420,6 +425,15 @@ def _error(job: Job, reason: str, now: float) -> dict[str, object]:
 
 def _errors(job: Job, reason: str, now: float) -> str:
     return json.dumps((*job.errors, _error(job, reason, now)))
+
+
+def _twin(transaction: Transaction, job: NewJob) -> int:
+    """The unfinished job that stands in this one's place."""
+    row = transaction.execute(
+        "SELECT id FROM jobs WHERE kind = ? AND unique_key = ? AND state IN ('available', 'running')",
+        (job.kind, job.unique_key),
+    ).fetchone()
+    return int(row["id"])
 
 
 def _locks(caller: str) -> tuple[str, str, str]:

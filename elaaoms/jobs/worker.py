@@ -105,6 +105,8 @@ class Worker:
         try:
             await self._follow_clock(self._clock())
             looked = [await self._start_in(lane, slots, group, stop) for lane, slots in self._slots.items()]
+            if all(self._is_full(lane, slots) for lane, slots in self._slots.items()):
+                return LOOK_AGAIN_S  # whoever is done says so
             due = await self._queue.next_due(now=min(looked))
         except StorageUnavailable as error:
             log.warning("the queue cannot be read now: %s", error)
@@ -118,7 +120,7 @@ class Worker:
         others = () if lane else tuple(kind for kind in self._slots if kind)
         while True:
             now = self._clock()
-            if list(self._tasks.values()).count(lane) >= slots or stop.is_set():
+            if self._is_full(lane, slots) or stop.is_set():
                 return now
             job = await self._queue.claim(now=now, kind=lane, without=others)
             if job is None:
@@ -133,6 +135,9 @@ class Worker:
             task.add_done_callback(self._finished)
             if job.suspect:  # alone, so that no other pays when it ends the process again
                 await self._either(stop, task)
+
+    def _is_full(self, lane: str | None, slots: int) -> bool:
+        return list(self._tasks.values()).count(lane) >= slots
 
     async def _either(self, stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
         """Wait until all tasks are done, or until told to stop."""
