@@ -78,8 +78,10 @@ class Directory:
 
     async def identify_call(self, conversation: Conversation) -> Identified | None:
         """The caller of a finished conversation."""
-        named = tuple(conversation.variables.get(name, "") for name in self._variables)
-        return await self.identify(evolve(conversation.hints, variables=tuple(filter(None, named))))
+        named = (conversation.variables.get(name, "") for name in self._variables)
+        if variables := tuple(filter(None, named)):
+            return await self.identify(evolve(conversation.hints, variables=variables))
+        return await self.identify(conversation.hints)
 
     def own_numbers(self, conversation: Conversation) -> list[str]:
         """The number of our side that a conversation names, if it is new."""

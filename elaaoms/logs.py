@@ -8,8 +8,7 @@ import logging.handlers
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from io import TextIOWrapper
 from pathlib import Path
@@ -34,14 +33,19 @@ _BREAKS = str.maketrans(
 )
 
 
-@contextmanager
-def fields(**values: Any) -> Iterator[None]:
+class fields:
     """Add fields to every line logged inside the block, also by the tasks started there."""
-    token = _FIELDS.set({**_FIELDS.get(), **_told(values)})
-    try:
-        yield
-    finally:
-        _FIELDS.reset(token)
+
+    __slots__ = ("_token", "_values")
+
+    def __init__(self, **values: Any) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._token = _FIELDS.set({**_FIELDS.get(), **_told(self._values)})
+
+    def __exit__(self, *_: object) -> None:
+        _FIELDS.reset(self._token)
 
 
 def note(**values: Any) -> None:
@@ -60,12 +64,24 @@ def _told(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def answered(logger: logging.Logger, method: str, route: str, status: int, ms: float) -> None:
+    """The line that every request has, without looking up where in the code it comes from."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    ms = round(ms, 1)
+    given = (method, route, status, ms)
+    record = logging.LogRecord(logger.name, logging.INFO, "", 0, "%s %s %d in %.1f ms", given, None)
+    record.figures = {"method": method, "route": route, "status": status, "ms": ms}
+    logger.handle(record)
+
+
 class _Formatter(logging.Formatter):
     """`time level logger: sentence key=value`, or the same as JSON; whatever is logged stays on its line."""
 
     def __init__(self, style: str) -> None:
         super().__init__()
         self._kind = style
+        self._second, self._moment = -1, ""  # the last one that was written out
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
@@ -81,7 +97,9 @@ class _Formatter(logging.Formatter):
             }
             return json.dumps(entry | ({"trace": trace} if trace else {}), default=str)
         rest = "".join(f" {key}={value}" for key, value in _FIELDS.get().items())
-        line = f"{record.name}: {message}{rest}".translate(_BREAKS)
+        line = f"{record.name}: {message}{rest}"
+        if not line.isprintable():
+            line = line.translate(_BREAKS)
         if trace:  # a traceback is unreadable on one line; no line of it can be taken for one of ours
             shown = (part.translate(_BREAKS) for part in trace.split("\n"))
             line = "\n".join([line, *(f"    | {part}" for part in shown)])
@@ -91,8 +109,11 @@ class _Formatter(logging.Formatter):
         return f"{self._time(record)} {record.levelname:<7} {line}"
 
     def _time(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        return f"{moment}.{int(record.msecs):03d}Z"
+        second = int(record.created)
+        if second != self._second:
+            self._moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"{self._moment}.{int(record.msecs):03d}Z"
 
 
 class _Malformed(logging.Filter):
@@ -146,6 +167,7 @@ def configure(
     """
     if style == "auto":
         style = "journal" if _under_journal() else "text"
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells them
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(style))
     root = logging.getLogger()

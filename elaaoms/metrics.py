@@ -94,6 +94,8 @@ class Metrics:
         self._jobs = Gauge(
             "elaaoms_jobs", "Jobs that wait, run or failed", ("kind", "state"), registry=registry
         )
+        self._answered: dict[tuple[str, str, int], Histogram] = {}  # `labels` takes longer than `observe`
+        self._took: dict[tuple[str, str, str], Histogram] = {}
         self._gauges: dict[str, Gauge] = {}
         self._watched: dict[str, _Watched] = {}
         for outcome in ("completed", "nothing", "failed"):
@@ -108,7 +110,11 @@ class Metrics:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Note an answered request; `route` is its pattern, not its path."""
         known = method if method in _METHODS else "other"
-        self._requests.labels(known, route, str(status)).observe(seconds)
+        series = self._answered.get((known, route, status))
+        if series is None:
+            series = self._requests.labels(known, route, str(status))
+            self._answered[known, route, status] = series
+        series.observe(seconds)
 
     def arrived(self, kind: str | None, outcome: str) -> None:
         """Note a signed event: accepted, duplicate or held."""
@@ -148,7 +154,11 @@ class Metrics:
 
     def took(self, dependency: str, operation: str, outcome: str, seconds: float) -> None:
         """Note how long a dependency took."""
-        self._dependencies.labels(dependency, operation, outcome).observe(seconds)
+        series = self._took.get((dependency, operation, outcome))
+        if series is None:
+            series = self._dependencies.labels(dependency, operation, outcome)
+            self._took[dependency, operation, outcome] = series
+        series.observe(seconds)
 
     @contextmanager
     def timed(self, dependency: str, operation: str = "call") -> Iterator[None]:

@@ -65,13 +65,23 @@ class Process:
         return code
 
 
-async def spawn(arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
-    """Start `python -m …` with nothing of this shell's elaaoms settings; stderr is appended to `log`."""
+async def spawn(
+    arguments: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    checkout: Path | None = None,
+) -> Process:
+    """Start `python -m …` with nothing of this shell's elaaoms settings; stderr is appended to `log`.
+
+    What runs is the package of `checkout`, by default of the directory that we are in.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ELAAOMS_")}
     stderr = log.open("ab")
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *arguments),
         env=clean | dict(environment or {}),
+        cwd=checkout,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=stderr,
@@ -101,7 +111,7 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-async def daemon(config: Path) -> Process:
+async def daemon(config: Path, *, checkout: Path | None = None) -> Process:
     """`elaaoms serve` with the secrets of the long commands; `listening(2)` waits until it serves."""
     environment = {
         "ELAAOMS_WEBHOOK_SECRET": WEBHOOK_SECRET,
@@ -109,7 +119,8 @@ async def daemon(config: Path) -> Process:
         "ELAAOMS_ADMIN_TOKEN": ADMIN_TOKEN,
         "ELAAOMS_OPENAI_API_KEY": "sk-nobody-answers",
     }
-    return await spawn(("elaaoms", "serve", "-c", str(config)), config.parent / "serve.log", environment)
+    command = ("elaaoms", "serve", "-c", str(config))
+    return await spawn(command, config.parent / "serve.log", environment, checkout=checkout)
 
 
 async def ready(process: Process) -> Address:

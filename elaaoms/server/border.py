@@ -7,12 +7,12 @@ import hmac
 import logging
 import math
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
 from aiohttp import ClientPayloadError, web
 from aiohttp.typedefs import Middleware
 from attrs import frozen
@@ -62,6 +62,9 @@ SIGNATURE = "ElevenLabs-Signature"
 TOKEN = "X-Elaaoms-Token"  # noqa: S105 - the name of a header
 _METHODS = "GET, POST, PATCH, DELETE"
 _HEADERS = f"Authorization, Content-Type, {TOKEN}, {SIGNATURE}, X-Request-ID"
+
+_SERVER = f"elaaoms/{__version__}"
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 REQUEST_ID = web.RequestKey("request_id", str)
 
@@ -233,8 +236,8 @@ async def _read(services: Services, request: web.Request, limit: int, verifier: 
     return bytes(body)
 
 
-async def pieces(services: Services, request: web.Request, limit: int) -> AsyncIterator[bytes]:
-    """A body piece by piece, within its limits of kind, size and time."""
+def _admissible(request: web.Request, limit: int) -> None:
+    """Refuse a body for what its head says of it."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise Refused(415, "the body must not have a Content-Encoding")
     kind = request.content_type
@@ -246,6 +249,23 @@ async def pieces(services: Services, request: web.Request, limit: int) -> AsyncI
         raise Refused(415, "the body must be application/json")
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
+
+
+def complete(request: web.Request, limit: int) -> bytes | None:
+    """A body that arrived with its head, within its limits; None while some of it is still to come."""
+    content = request.content
+    if not content.is_eof() or content.exception() is not None:
+        return None
+    _admissible(request, limit)
+    body = content.read_nowait(-1)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+async def pieces(services: Services, request: web.Request, limit: int) -> AsyncIterator[bytes]:
+    """A body piece by piece, within its limits of kind, size and time."""
+    _admissible(request, limit)
     size = 0
     deadline = asyncio.get_running_loop().time() + services.config.server.body_timeout_s
     content = request.content
@@ -282,38 +302,38 @@ def border(services: Services) -> Middleware:
     async def around(request: web.Request, handler: Inner) -> web.StreamResponse:
         request[REQUEST_ID] = _request_id(request)
         started = asyncio.get_running_loop().time()
-        with logs.fields(request_id=request[REQUEST_ID]), _at_work(request):
+        with _AtWork(request):
             response = _preflight(services, request) or await _answered(services, request, handler)
             resource = request.match_info.route.resource
             path = resource.canonical if resource is not None else "unmatched"
             took = asyncio.get_running_loop().time() - started
             services.metrics.answered(request.method, path, response.status, took)
             services.timings.note(path, took * 1000, response.status)
-            figures = {
-                "method": request.method,
-                "route": path,
-                "status": response.status,
-                "ms": round(took * 1000, 1),
-            }
-            line = "%s %s %d in %.1f ms"
-            log.info(line, *figures.values(), extra={"figures": figures})
+            logs.answered(log, request.method, path, response.status, took * 1000)
         return response
 
     return around
 
 
-@contextmanager
-def _at_work(request: web.Request) -> Iterator[None]:
-    """Tell the listener that the connection is no longer idle."""
-    connection = request.protocol
-    if not isinstance(connection, Connection):
-        yield
-        return
-    connection.begun()
-    try:
-        yield
-    finally:
-        connection.ended()
+class _AtWork(logs.fields):
+    """Every line inside has the request's id, and the listener knows that the connection is not idle."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, request: web.Request) -> None:
+        super().__init__(request_id=request[REQUEST_ID])
+        connection = request.protocol
+        self._connection = connection if isinstance(connection, Connection) else None
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        if self._connection is not None:
+            self._connection.begun()
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.ended()
+        super().__exit__()
 
 
 async def _answered(services: Services, request: web.Request, handler: Inner) -> web.StreamResponse:
@@ -390,10 +410,11 @@ def _preflight(services: Services, request: web.Request) -> web.Response | None:
 
 async def sign_off(services: Services, request: web.Request, response: web.StreamResponse) -> None:
     """Headers that every response carries."""
-    response.headers["X-Request-ID"] = request.get(REQUEST_ID) or str(uuid.uuid4())
-    response.headers["Server"] = f"elaaoms/{__version__}"
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    headers = response.headers
+    headers["X-Request-ID"] = request.get(REQUEST_ID) or str(uuid.uuid4())
+    headers["Server"] = _SERVER
+    headers.setdefault("Cache-Control", "no-store")
+    headers["X-Content-Type-Options"] = "nosniff"
     if services.config.server.cors_origins:
         response.headers.add("Vary", "Origin")
     origin = _allowed_origin(services, request)
@@ -442,3 +463,9 @@ def _wrapped(
 ) -> web.Response:
     body = {"status": word, "message": message, "request_id": request[REQUEST_ID], "data": dict(data)}
     return web.json_response(body, status=status, headers=headers)
+
+
+def acknowledgement(request: web.Request, message: str, data: Mapping[str, Any]) -> web.Response:
+    """`success` for the answer that is given most, of strings and whole numbers alone."""
+    body = {"status": "success", "message": message, "request_id": request[REQUEST_ID], "data": data}
+    return web.Response(body=msgspec.json.encode(body), headers=_JSON)

@@ -58,7 +58,7 @@ class Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         self.arriving = True
         super().data_received(data)
-        if self._deadline is None and self in self._listener.idle:
+        if self._deadline is None and not self._messages and self in self._listener.idle:
             self._expect_head()
 
     def begun(self) -> None:

@@ -8,16 +8,25 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from aiohttp import web
-from attrs import asdict
 
 from elaaoms import __version__, logs, strict
 from elaaoms.budget import NAME as BUDGET
 from elaaoms.database import Transaction
-from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable
+from elaaoms.errors import ElaaomsError, StorageFailed, StorageUnavailable, Unreadable
 from elaaoms.recall import Initiation, Search
 from elaaoms.recall import not_now as nothing_now
 from elaaoms.replica import Replica
-from elaaoms.server.border import ROUTE, Refused, Services, failure, pieces, success, verifier_of
+from elaaoms.server.border import (
+    ROUTE,
+    Refused,
+    Services,
+    acknowledgement,
+    complete,
+    failure,
+    pieces,
+    success,
+    verifier_of,
+)
 from elaaoms.server.rates import Exceeded
 from elaaoms.webhooks import AUDIO, Event, Verifier, clean, parse_json
 
@@ -51,16 +60,21 @@ async def _kept(services: Services, request: web.Request, verifier: Verifier | N
     announced = request.content_length or 0
     services.archive.check_space(announced)
     with services.archive.receive(announced) as incoming:
-        async for chunk in pieces(
-            services, request, max(limits.max_audio_mb, limits.max_transcript_mb) * MIB
-        ):
+        most = max(limits.max_audio_mb, limits.max_transcript_mb) * MIB
+        body = complete(request, most)
+        if body is not None:
             if verifier is not None:
-                verifier.update(chunk)
-            if incoming.size // MIB != (incoming.size + len(chunk)) // MIB:
-                services.archive.room_for(incoming)
-            incoming.write(chunk)
-        if verifier is not None:
-            verifier.finish()
+                verifier.check(body)
+            incoming.write(body)
+        else:
+            async for chunk in pieces(services, request, most):
+                if verifier is not None:
+                    verifier.update(chunk)
+                if incoming.size // MIB != (incoming.size + len(chunk)) // MIB:
+                    services.archive.room_for(incoming)
+                incoming.write(chunk)
+            if verifier is not None:
+                verifier.finish()
         archived = await services.archive.keep(incoming, check)
     accepted = await services.ingest.take(archived)
     became = "held" if archived.event is None else "duplicate" if accepted.duplicate else "accepted"
@@ -68,7 +82,14 @@ async def _kept(services: Services, request: web.Request, verifier: Verifier | N
     message = (
         "seen before" if accepted.duplicate else "held for review" if archived.event is None else "accepted"
     )
-    return success(request, message, asdict(accepted))
+    data = {
+        "conversation_id": accepted.conversation_id,
+        "webhook_type": accepted.webhook_type,
+        "job_id": accepted.job_id,
+        "duplicate": accepted.duplicate,
+        "extraction_status": accepted.extraction_status,
+    }
+    return acknowledgement(request, message, data)
 
 
 async def client_data(services: Services, request: web.Request, body: bytes) -> web.Response:
@@ -126,7 +147,10 @@ def parsed(body: bytes, cls: type[T]) -> T:
 async def echo(_: Services, request: web.Request, body: bytes) -> web.Response:
     """The JSON body back, to try a connection."""
     raw = parse_json(body)
-    answer = success(request, "echo", {"echo": raw} if not isinstance(raw, dict) else raw)
+    try:
+        answer = success(request, "echo", {"echo": raw} if not isinstance(raw, dict) else raw)
+    except RecursionError:  # what could just be read cannot always be written
+        raise Unreadable("the body is nested too deeply") from None
     parse_json((answer.text or "").encode())  # 1e999 is JSON, what Python makes of it is not
     return answer
 
