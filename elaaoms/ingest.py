@@ -181,6 +181,7 @@ class Ingest:
         self._redact_payloads = redact_payloads
         self._honours_requests = honours_requests
         self._clock = clock
+        self._redacting = asyncio.Lock()
         self._waiting: dict[str, None] = {}  # paths of bodies that are safe and wait for their rows
         self._scan = False  # whether more wait than we remember
         self._scanned = False  # whether the archive was looked through since the start, or needs no look
@@ -536,7 +537,8 @@ class Ingest:
             for memory in known
             if memory.first_heard <= heard_at and memory.conversation_id != talk.conversation_id
         ]
-        turns, removed = await asyncio.to_thread(redact.redact_turns, talk.turns, self._privacy)
+        async with self._redacting:  # as with the rules: threads that compute at the same time only delay callers
+            turns, removed = await asyncio.to_thread(redact.redact_turns, talk.turns, self._privacy)
         extraction = await extractor.extract(
             evolve(await self._introduced(talk), turns=turns, collected=self._harmless(talk)), known
         )
