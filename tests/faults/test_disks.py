@@ -11,7 +11,7 @@ import re
 import sqlite3
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 
@@ -19,8 +19,9 @@ import aiohttp
 import pytest
 from attrs import evolve
 from conftest import Answer, call, started, varied
+from fragile import Fragile, fragile_disk
 from sweep import attempt, sent, survives
-from victim import can_trace, traced, victim
+from victim import can_trace, ended, traced, victim
 from wire import line
 
 from elaaoms.config import Config, Limits, Server, Storage
@@ -208,51 +209,20 @@ async def test_a_full_disk_is_503_unhealthy_and_passes(small: Path) -> None:
 
 
 @pytest.fixture
-def fragile(tmp_path: Path) -> Iterator[tuple[Path, Callable[..., None]]]:
-    """An ext4 of its own that becomes read-only at the first error, and how to break or mend it."""
-    image, folder = tmp_path / "image", tmp_path / "fragile"
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(64 << 20)
-
-    def run(*command: str) -> bool:
-        try:
-            return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
-        except FileNotFoundError:
-            return False
-
-    def mount() -> bool:
-        return run("mount", "-o", "loop,errors=remount-ro", str(image), str(folder))
-
-    if not run("mkfs.ext4", "-q", "-F", str(image)) or not mount():
-        pytest.skip("an ext4 may not be mounted here")
-
-    def turn(state: str) -> None:
-        if state == "read-only":  # as the kernel does by itself when the disk reports an error
-            device = os.minor(folder.stat().st_dev)
-            trigger = Path(f"/sys/fs/ext4/loop{device}/trigger_fs_error")
-            if not trigger.exists():
-                pytest.skip("the kernel cannot be told to find an error")
-            trigger.write_text("1")
-        else:
-            assert run("umount", str(folder))
-            run("fsck.ext4", "-y", str(image))
-            assert mount()
-
-    yield folder, turn
-    run("umount", "-l", str(folder))
+def fragile(tmp_path: Path) -> Iterator[Fragile]:
+    with fragile_disk(tmp_path) as disk:
+        yield disk
 
 
 async def test_a_disk_that_turns_read_only_is_never_answered_200_and_keeps_what_was(
-    fragile: tuple[Path, Callable[..., None]],
+    fragile: Fragile,
 ) -> None:
-    folder, turn = fragile
-    async with victim(on(folder)) as (platform, process):
+    async with victim(on(fragile.folder)) as (platform, process):
         for number in range(3):
             answer = await attempt(platform, number)
             assert answer is not None
             assert answer.status == 200
-        turn("read-only")
+        fragile.turn_read_only()
         later = await asyncio.gather(*(attempt(platform, number) for number in range(10, 15)))
         assert all(answer is None or answer.status == 503 for answer in later)
         if process.is_alive():
@@ -261,11 +231,61 @@ async def test_a_disk_that_turns_read_only_is_never_answered_200_and_keeps_what_
                 assert health.status == 503
         else:
             assert process.exitcode == 74
-    turn("writable")
-    async with started(on(folder)) as platform:
+    fragile.mend()
+    async with started(on(fragile.folder)) as platform:
         for number in range(3):
             await platform.processed(f"conv_{number}")
         assert (await sent(platform, 10)).status == 200
+
+
+async def until_cut(fragile: Fragile, point: str) -> tuple[set[int], int]:
+    """Calls come from eight senders until the power goes; whose were acknowledged, and how many came in all."""
+    told: set[int] = set()
+    numbers = iter(range(1, 10_000))
+    cut = asyncio.Event()
+    async with victim(on(fragile.folder), point) as (platform, process):
+
+        async def sender() -> None:
+            for number in numbers:
+                if cut.is_set():
+                    return
+                answer = await attempt(platform, number)
+                if answer is None or answer.status != 200:
+                    return
+                if (
+                    not cut.is_set()
+                ):  # an answer that comes later was made when nothing reached the disk any more
+                    told.add(number)
+
+        senders = [asyncio.create_task(sender()) for _ in range(8)]
+        deadline = time.monotonic() + 20
+        while len(told) < 60 and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        cut.set()
+        fragile.cut_power()
+        process.kill()
+        await asyncio.gather(*senders)
+        await ended(process)
+    fragile.mend()
+    assert len(told) >= 60
+    return told, next(numbers)
+
+
+@pytest.mark.parametrize("round_", range(3))
+async def test_a_power_cut_loses_nothing_that_was_acknowledged(fragile: Fragile, round_: int) -> None:
+    told, _ = await until_cut(fragile, "")
+    async with started(on(fragile.folder)) as platform:
+        for number in told:
+            assert (await platform.processed(f"conv_{number}"))["extraction_status"] == "completed"
+        for content in platform.files().values():
+            json.loads(content)
+
+
+async def test_without_flushes_a_power_cut_loses_calls(fragile: Fragile) -> None:
+    """That the test above can fail."""
+    told, _ = await until_cut(fragile, "without flushes")
+    found = {path.name for path in fragile.folder.glob("data/payloads/*/*.json") if path.stat().st_size}
+    assert {f"conv_{number}_transcription.json" for number in told} - found
 
 
 async def test_running_out_of_descriptors_is_503_and_passes(config: Config) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 from attrs import evolve
 from conftest import Platform, connected, secrets
 
-from elaaoms import archive, daemon
+from elaaoms import archive, daemon, flush
 from elaaoms.archive import Archive, Incoming
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config
@@ -99,6 +99,9 @@ def _live(config: Config, point: str, files: int, say: Connection) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     if point == "poison":
         _poison()
+    if point == "without flushes":
+        archive.os.fsync = lambda _: None  # type: ignore[assignment]
+        flush._Kernel.flush = lambda _, descriptors: [0] * len(descriptors)  # type: ignore[method-assign]
     log = os.open(config.data.parent / "victim.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
