@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from elevenlabs.client import ElevenLabs
 from elevenlabs.errors import BadRequestError
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elaaoms import strict, webhooks
@@ -27,6 +28,7 @@ from elaaoms.identity import Address, resolve
 from elaaoms.webhooks import (
     FUTURE_S,
     TOLERANCE_S,
+    TRANSCRIPTION,
     Conversation,
     Event,
     InvalidSignature,
@@ -40,6 +42,7 @@ from elaaoms.webhooks import (
     sign,
     spoken,
 )
+from tests.fuzz import mutated, replaced
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("*.json"))
 SECRET = "wsec_0123456789abcdef0123456789abcdef"
@@ -869,3 +872,30 @@ def test_the_fast_reader_takes_exactly_what_the_strict_one_takes(raw: dict[str, 
 def test_clean_text_is_the_same_whether_or_not_the_short_way_was_taken(text: str) -> None:
     slowly = webhooks._CONTROL.sub("", webhooks._SURROGATE.sub("\ufffd", text))
     assert webhooks.clean(text) == slowly
+
+
+@given(st.one_of(mutated(), replaced()), st.booleans())
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_an_event_that_is_read_in_one_go_is_what_a_closer_look_finds(body: bytes, whole: bool) -> None:
+    quick = webhooks._transcription(body, whole)
+    if quick is None:
+        return
+    raw = parse_json(body, unique_keys=False)
+    closer = evolve(
+        webhooks._envelope(raw), conversation=webhooks.parse_conversation(raw["data"], whole=whole)
+    )
+    assert repr(quick) == repr(closer) == repr(parse_event(body, whole=whole))
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_every_recorded_transcription_is_read_in_one_go(path: Path) -> None:
+    body = path.read_bytes()
+    quick = webhooks._transcription(body, whole=False)
+    assert (quick is not None) is (json.loads(body)["type"] == TRANSCRIPTION)
+
+
+def test_a_body_that_is_here_as_a_whole_is_checked_like_one_in_pieces() -> None:
+    Verifier(["another secret", SECRET], HEADER, now=NOW).check(BODY)
+    for body in (BODY[:-1], BODY + b" ", b""):
+        with pytest.raises(InvalidSignature):
+            Verifier(["another secret", SECRET], HEADER, now=NOW).check(body)
