@@ -537,7 +537,9 @@ class Ingest:
             for memory in known
             if memory.first_heard <= heard_at and memory.conversation_id != talk.conversation_id
         ]
-        async with self._redacting:  # as with the rules: threads that compute at the same time only delay callers
+        async with (
+            self._redacting
+        ):  # as with the rules: threads that compute at the same time only delay callers
             turns, removed = await asyncio.to_thread(redact.redact_turns, talk.turns, self._privacy)
         extraction = await extractor.extract(
             evolve(await self._introduced(talk), turns=turns, collected=self._harmless(talk)), known
