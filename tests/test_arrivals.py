@@ -94,3 +94,20 @@ async def test_identical_events_at_the_same_instant_are_one_call_and_one_job(con
         assert len({answer.data["job_id"] for answer in answers}) == 1
         assert sum(not answer.data["duplicate"] for answer in answers) == 1
         assert [platform.count(table) for table in ("events", "calls", "jobs", "callers")] == [1, 1, 1, 1]
+
+
+async def test_a_burst_of_somebody_who_was_merged_is_filed_under_who_they_are(config: Config) -> None:
+    first, second = "+12025550121", "+12025550122"
+    async with started(config) as platform:
+        for number in (first, second):
+            await platform.takes(call("I live in Leeds.", conversation_id=f"conv{number[1:]}", number=number))
+        merged = await platform.api(
+            "POST", f"/api/callers/{first.replace('+', '%2B')}/merge", {"into": second}
+        )
+        assert merged.status == 200, merged.body
+        calls = [call("Me again.", conversation_id=f"conv_{n}", number=first) for n in range(20)]
+        answers = await asyncio.gather(*map(platform.send, calls))
+        assert {answer.status for answer in answers} == {200}
+        assert platform.count("callers") == 1
+        assert platform.sql("SELECT count(DISTINCT caller), count(*) FROM calls") == [(1, 22)]
+        assert platform.sql("SELECT count(DISTINCT lock) FROM jobs WHERE lock IS NOT NULL") <= [(2,)]
