@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import platform
 import threading
@@ -183,6 +184,8 @@ class _Kernel:
         while under_way:
             least = ctypes.c_long(under_way)
             count = self._call(self._events, self._context, least, least, self._found, None)
+            if count < 0 and ctypes.get_errno() != errno.EINTR:  # nobody will tell how they ended
+                return [errno.EIO] * len(descriptors)
             for event in self._found[: max(count, 0)]:
                 codes[event.data] = -event.result
             under_way -= max(count, 0)

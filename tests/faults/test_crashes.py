@@ -12,10 +12,11 @@ from multiprocessing.process import BaseProcess
 
 import aiohttp
 import pytest
+from attrs import evolve
 from conftest import Platform, call, started
 from victim import ABSENT, POINTS, ended, victim
 
-from elaaoms.config import Config
+from elaaoms.config import Config, Worker
 
 SAID = ("My name is Robin Baker.", "I live in Leeds.", "I'm allergic to peanuts.")
 TWICE = "SELECT 1 FROM facts GROUP BY conversation_id, slot, value, content HAVING count(*) > 1"
@@ -112,6 +113,8 @@ async def rings_until(
 
 async def test_kills_at_random_moments_lose_and_double_nothing(config: Config) -> None:
     """Eight kills; `python -m tests.soak` does the same for as long as one likes."""
+    patient = Worker(retry_delays_s=(0.01,) * 10)  # a job may run at every one of the kills
+    config = evolve(config, worker=patient)
     chance = random.Random(4)  # noqa: S311
     told: set[str] = set()
     for round_ in range(8):
