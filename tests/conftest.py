@@ -43,6 +43,11 @@ os.environ.pop(
 LONGER = ("ELAAOMS_TEST_", "ELAAOMS_SCHEMATHESIS", "ELAAOMS_RECORDING_MB")  # switches that make tests longer
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for children and disks half of the time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Who asks for a longer test does not want it ended."""
     if any(name.startswith(LONGER) for name in os.environ):

@@ -743,7 +743,7 @@ _LINES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(_LINES, st.sampled_from(["en", "de", ""]))
 def test_whatever_is_said_can_be_read(lines: list[tuple[str, str]], language: str) -> None:
     said = call(*(lead + text for lead, text in lines), language=language)
