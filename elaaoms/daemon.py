@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
 import gc
 import hashlib
-import json
 import logging
 import os
 import secrets as random
@@ -17,9 +14,9 @@ import socket
 import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, cast
@@ -29,10 +26,10 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from attrs import evolve, frozen
 
-from elaaoms import __version__, dashboard, elevenlabs, supervisor
+from elaaoms import dashboard, elevenlabs, supervisor
 from elaaoms.alerts import Alerts, Condition, Hours, above, below, disabled, named, silent
 from elaaoms.announcements import Announcements
-from elaaoms.archive import Archive, disk_errors, write_whole
+from elaaoms.archive import Archive, disk_errors
 from elaaoms.audit import US, Accesses, Entry
 from elaaoms.audit.sqlite import SQLiteAuditTrail
 from elaaoms.backfill import Backfill, Capture, Local
@@ -40,12 +37,21 @@ from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
 from elaaoms.database import CHECKED_AT_START, Database, set_aside
+from elaaoms.datadir import (
+    alone,
+    caller_secret,
+    note_program,
+    stopped_well,
+    stopping_well,
+    sync_directory,
+    write_lock,
+)
 from elaaoms.directory import Directory, Identified
 from elaaoms.embed import Embedder, Encoder
 from elaaoms.embed.builtin import token_table
 from elaaoms.embed.vectors import EMBED, Vectors
 from elaaoms.erasure import ConversationsErased, CopyErased, Elsewhere, Eraser
-from elaaoms.errors import AlreadyRunning, ElaaomsError, StorageDamaged, StorageFailed, Unreadable
+from elaaoms.errors import ElaaomsError, StorageDamaged, StorageFailed, Unreadable
 from elaaoms.extract import Extractor
 from elaaoms.extract.keyless import Rules
 from elaaoms.extract.model import Model
@@ -105,7 +111,6 @@ MIB = 1 << 20
 THREADS = 64  # for flushes that wait for the disk: those of calls that arrive never queue behind jobs
 COLLECT = (20_000, 20, 10)  # new objects until a collection: those of requests under way are no garbage yet
 SWITCH_S = 0.001  # how long one thread may keep Python for itself; jobs compute while callers wait
-STOPPED = "elaaoms.stopped"  # the note beside the database that everything is recorded
 DISK_FAILED = 74  # sysexits(3)
 
 log = logging.getLogger("elaaoms.daemon")
@@ -142,7 +147,7 @@ async def running(
         await services.queue.rescue(now=clock())
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            if await _stopped_well(config.data, services.database):
+            if await stopped_well(config.data, services.database):
                 services.ingest.complete()
             else:
                 await _note_a_gap(services)
@@ -168,14 +173,14 @@ async def running(
                         services, ADMIN, at.admin_host, at.admin_port, "server.admin_port", sockets.admin
                     ) as admin,
                 ):
-                    _write_lock(lock, url, admin)
+                    write_lock(lock, url, admin)
                     yield Running(url=url, admin_url=admin, services=services, fatal=fatal)
             finally:
                 stop.set()
                 for task in meanwhile:
                     task.cancel()
         if services.ingest.recorded and not fatal.done():
-            await _stopping_well(config.data, services.database)
+            await stopping_well(config.data, services.database)
 
 
 @asynccontextmanager
@@ -686,6 +691,16 @@ def encoder() -> Encoder:
     return token_table()
 
 
+async def _note_a_gap(services: Services) -> None:
+    """Say in the audit trail that a process which did not end well may have taken the last accesses with it."""
+    at = services.clock()
+    if not (await services.calls.counts())["callers"]:
+        return  # nobody was known whose memories could have been shown
+    details = {"seconds_at_most": KEEP_EVERY_S}
+    entry = Entry(at=at, actor=US, action="audit.interrupted", subjects=(), details=details)
+    await services.database.write(lambda tx: services.audit.note(tx, entry))
+
+
 async def _tidy(services: Services) -> None:
     """Record what could not be recorded, every two seconds; prune finished jobs, once an hour."""
     pruned = -PRUNE_EVERY_S
@@ -971,7 +986,7 @@ def _into_place(source: Path, target: Path) -> None:
         finally:
             os.close(descriptor)
         source.rename(target)
-        _sync(target.parent)
+        sync_directory(target.parent)
 
 
 def _looked_at(path: Path) -> None:
@@ -981,173 +996,7 @@ def _looked_at(path: Path) -> None:
             old = path.with_name(path.name + suffix)
             if old.exists():
                 old.rename(old.with_name(old.name.replace(".damaged-", ".recovered-")))
-        _sync(path.parent)
-
-
-# -- the data directory --------------------------------------------------------------------
-
-
-@contextmanager
-def alone(data: Path) -> Iterator[int]:
-    """Hold the data directory for this process; AlreadyRunning if another one does."""
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(data / "elaaoms.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ElaaomsError(
-            f"cannot use the data directory {data}: {os.strerror(error.errno or 0)}"
-        ) from error
-    try:
-        _lock(descriptor, data)
-        try:
-            yield descriptor
-        finally:
-            _give_back(data)
-        os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
-
-
-def _give_back(data: Path) -> None:
-    """What root made in the data of the service's user becomes that user's, or the service could not open it."""
-    owner = data.stat()
-    if os.geteuid() == 0 != owner.st_uid:
-        for path in data.rglob("*"):
-            if path.lstat().st_uid == 0:
-                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-
-
-def _lock(descriptor: int, data: Path) -> None:
-    for wait_s in (0.05, 0.1, 0.2, None):  # a command that asks who holds the data holds it for an instant
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise ElaaomsError(f"cannot lock {data}: {os.strerror(error.errno or 0)}") from error
-            if wait_s is None:
-                raise AlreadyRunning(f"another elaaoms is running on {data}") from error
-            time.sleep(wait_s)
-        else:
-            return
-
-
-def _write_lock(descriptor: int, url: str, admin_url: str) -> None:
-    """Note in the lock file where we listen, so that commands find the daemon that holds the data."""
-    text = json.dumps({"pid": os.getpid(), "url": url, "admin_url": admin_url})
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text.encode(), 0)
-
-
-def whereabouts(data: Path) -> dict[str, str] | None:
-    """Where the daemon that holds `data` listens (`url`, `admin_url`), or None when none runs."""
-    try:
-        descriptor = os.open(data / "elaaoms.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            text = os.read(descriptor, 4096)
-            return json.loads(text) if text else {}
-        return None
-    finally:
-        os.close(descriptor)
-
-
-async def caller_secret(data: Path, database: Database) -> bytes:
-    """The installation's own secret, from which caller keys are made.
-
-    It stands in the database, so that a restored copy knows its callers, and beside it, so that a
-    database that has to be rebuilt from the archive gives every caller the same key again.
-    """
-    rows = await database.fetch("SELECT value FROM settings WHERE name = 'caller_secret'")
-    path = data / "caller.key"
-    try:
-        if rows:
-            secret = bytes.fromhex(rows[0]["value"])
-        else:
-            secret = path.read_bytes() if path.exists() else random.token_bytes(32)
-            insert = "INSERT INTO settings (name, value) VALUES ('caller_secret', ?)"
-            await database.write(lambda tx: tx.execute(insert, (secret.hex(),)).rowcount)
-        if not path.exists() or path.read_bytes() != secret:
-            await asyncio.to_thread(_keep, path, secret)
-    except OSError as error:
-        raise ElaaomsError(f"cannot use {path}: {os.strerror(error.errno or 0)}") from error
-    return secret
-
-
-async def note_program(database: Database) -> None:
-    """Note which version wrote the database, for an older one that has to refuse it."""
-    rows = await database.fetch("SELECT value FROM settings WHERE name = 'program'")
-    if [row["value"] for row in rows] != [__version__]:
-        note = "INSERT OR REPLACE INTO settings (name, value) VALUES ('program', ?)"
-        await database.write(lambda tx: tx.execute(note, (__version__,)).rowcount)
-
-
-async def _stopping_well(data: Path, database: Database) -> None:
-    """Note that every archived body has its row, in the database and beside it.
-
-    Two notes that agree mean that neither is a copy of another day's (a backup that was put back), and what
-    stands beside the token that nobody has taken rows away or put bodies into the archive since.
-    """
-    token = random.token_hex(16)
-    sql = "INSERT INTO settings (name, value) VALUES ('stopped', ?)"
-    try:
-        await database.write(lambda tx: tx.execute(sql, (token,)).rowcount)
-        await asyncio.to_thread(write_whole, data / STOPPED, await _note(data, database, token))
-    except ElaaomsError as error:  # the next start looks through the archive
-        log.warning("the end cannot be noted: %s", error)
-
-
-async def _stopped_well(data: Path, database: Database) -> bool:
-    """Whether every archived body had its row when we stopped; from now on nobody knows that."""
-    rows = await database.fetch("SELECT value FROM settings WHERE name = 'stopped'")
-    if not rows:
-        return False
-    noted = await asyncio.to_thread(_noted, data / STOPPED)
-    agree = noted == await _note(data, database, rows[0]["value"])
-    await database.write(lambda tx: tx.execute("DELETE FROM settings WHERE name = 'stopped'").rowcount)
-    return agree
-
-
-async def _note_a_gap(services: Services) -> None:
-    """Say in the audit trail that a process which did not end well may have taken the last accesses with it."""
-    at = services.clock()
-    if not (await services.calls.counts())["callers"]:
-        return  # nobody was known whose memories could have been shown
-    details = {"seconds_at_most": KEEP_EVERY_S}
-    entry = Entry(at=at, actor=US, action="audit.interrupted", subjects=(), details=details)
-    await services.database.write(lambda tx: services.audit.note(tx, entry))
-
-
-async def _note(data: Path, database: Database, token: str) -> str:
-    rows = await database.fetch("SELECT total(count) AS n FROM tallies WHERE name IN ('events', 'held')")
-    changed = (await asyncio.to_thread((data / "payloads").stat)).st_ctime_ns
-    return f"{token} {rows[0]['n']:.0f} {changed}"
-
-
-def _noted(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
-
-
-def _keep(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        sync_directory(path.parent)
 
 
 # -- the process -----------------------------------------------------------------------------

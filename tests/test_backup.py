@@ -18,8 +18,9 @@ from conftest import Platform, call, connected, started
 from elaaoms.backup import back_up, inspect, keep_newest, name, restore
 from elaaoms.cli import main
 from elaaoms.config import Config, load, load_secrets
-from elaaoms.daemon import alone, running
+from elaaoms.daemon import running
 from elaaoms.database import migrations
+from elaaoms.datadir import alone
 from elaaoms.errors import ElaaomsError
 
 

@@ -83,15 +83,15 @@ def restore(config_path: Path, source: Path, identity: Path | None, yes: bool) -
     Calls that were archived after the backup are recorded and read again when the daemon starts.
     """
     from elaaoms import backup as copies  # noqa: PLC0415
-    from elaaoms import daemon  # noqa: PLC0415
+    from elaaoms.datadir import alone, whereabouts  # noqa: PLC0415
 
     with stated():
         config = load(config_path)
-        if daemon.whereabouts(config.data) is not None:
+        if whereabouts(config.data) is not None:
             raise ElaaomsError("a daemon runs on this data; stop it first")
         if not yes:
             click.confirm(f"Put {source} in the place of the database in {config.data}?", abort=True)
-        with daemon.alone(config.data):
+        with alone(config.data):
             done = copies.restore(config.data, source, identity=identity)
         bodies = f", {done.payloads} archived bodies added" if done.payloads else ""
         click.echo(f"Restored: {done.calls} calls, {done.memories} memories{bodies}, schema {done.schema}.")

@@ -81,17 +81,19 @@ async def desk(config_path: Path, *, create: bool = False) -> AsyncIterator[Desk
 
     Without data there is nothing to look at, unless the command is one that may `create` it.
     """
-    from elaaoms import daemon  # noqa: PLC0415 - its imports are slow and `--help` needs none
+    from elaaoms.datadir import whereabouts  # noqa: PLC0415 - `--help` needs none of it
 
     config = load(config_path)
-    place = daemon.whereabouts(config.data)
+    place = whereabouts(config.data)
     for _ in range(20):  # another command, or a daemon that starts, holds the data for a moment
         if place is None or "admin_url" in place:
             break
         await asyncio.sleep(0.25)
-        place = daemon.whereabouts(config.data)
+        place = whereabouts(config.data)
     secrets = load_secrets(config.folder, os.environ)
     if place is None:
+        from elaaoms import daemon  # noqa: PLC0415 - its imports are slow, and nobody needs them who asks a daemon
+
         async with (
             daemon.desk(config, secrets, create=create) as (url, token),
             _session(url, token) as session,

@@ -19,15 +19,16 @@ async def migrate(config_path: Path, dry_run: bool) -> None:
 
     It is copied into backups/ beside it first.
     """
-    from elaaoms import backup, daemon  # noqa: PLC0415
+    from elaaoms import backup  # noqa: PLC0415
     from elaaoms.database import Database  # noqa: PLC0415
+    from elaaoms.datadir import alone  # noqa: PLC0415
 
     config = load(config_path)
     if dry_run:
         version, missing = backup.rehearse(config.data)
         click.echo(_said(version, missing, "would be applied, and a copy took them"))
         return
-    with daemon.alone(config.data):
+    with alone(config.data):
         version, missing = backup.rehearse(config.data)
         async with Database.open(config.data / backup.DATABASE):
             click.echo(_said(version, missing, f"are applied; the old one is in {config.data / 'backups'}"))

@@ -24,6 +24,7 @@ from elaaoms.budget import Tally
 from elaaoms.cli.desk import settings
 from elaaoms.config import Config, Secrets, load, load_secrets
 from elaaoms.database import migrations, translated
+from elaaoms.datadir import whereabouts
 from elaaoms.errors import ConfigError, ElaaomsError, ProviderBlocked, ServiceRejected, ServiceUnavailable
 from elaaoms.llm import LanguageModel, Message, Refusal, Spent, Truncated
 from elaaoms.webhooks import sign
@@ -124,7 +125,7 @@ async def _findings(config_path: Path, live: bool) -> AsyncIterator[Finding]:
     yield Finding("ok", "configuration", str(config_path))
     for finding in (*_secrets(config), *_public_url(config), *_disk(config)):
         yield finding
-    place = daemon.whereabouts(config.data)
+    place = whereabouts(config.data)
     for finding in _database(config):
         yield finding
     for finding in await _ports(config, place):
@@ -393,7 +394,7 @@ async def post(url: str, body: bytes, secrets: Secrets) -> tuple[int, str]:
 
 def _target(config: Config, url: str | None) -> str:
     if url is None:
-        place = daemon.whereabouts(config.data) or {}
+        place = whereabouts(config.data) or {}
         url = place.get("url") or f"http://{config.server.host}:{config.server.port}"
     elif urlsplit(url).scheme not in ("http", "https"):
         raise ElaaomsError(f"{url} is not an http or https address")

@@ -18,6 +18,7 @@ from attrs import evolve
 from elaaoms import daemon, logs
 from elaaoms.cli.platform import api_key, secret_file, wish_of
 from elaaoms.config import Config, load, load_secrets
+from elaaoms.datadir import whereabouts
 from elaaoms.elevenlabs import connected
 from elaaoms.tunnel import Tunnel, check_port, opened
 from elaaoms.wiring import Journal, Setup
@@ -36,7 +37,7 @@ async def run(config_path: Path, *, agent_id: str | None, binary: Path | None, d
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    place = daemon.whereabouts(config.data)
+    place = whereabouts(config.data)
     if place is not None:
         upstream = place.get("url", f"http://{config.server.host}:{config.server.port}")
         await check_port(upstream)
