@@ -229,7 +229,10 @@ def examine(machine: Machine) -> Iterator[tuple[bool, str]]:
         f"kill -9: it answers again after {took:.1f} s ({back})",
     )
     again_sent = machine.run(*send)
-    yield '"duplicate":true' in again_sent.stdout.replace(' ', ''), "the call that was acknowledged before is still known"
+    yield (
+        '"duplicate":true' in again_sent.stdout.replace(" ", ""),
+        "the call that was acknowledged before is still known",
+    )
 
     within(30, lambda: machine.property("ActiveState") == "active")
     before = machine.property("MainPID")
