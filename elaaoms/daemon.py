@@ -36,14 +36,13 @@ from elaaoms.backfill import Backfill, Capture, Local
 from elaaoms.budget import Budget, Meter
 from elaaoms.calls.sqlite import SQLiteCallStore
 from elaaoms.config import Config, Llm, Secrets
-from elaaoms.database import CHECKED_AT_START, Database, set_aside
+from elaaoms.database import CHECKED_AT_START, Database, set_aside, sync_directory
 from elaaoms.datadir import (
     alone,
     caller_secret,
     note_program,
     stopped_well,
     stopping_well,
-    sync_directory,
     write_lock,
 )
 from elaaoms.directory import Directory, Identified

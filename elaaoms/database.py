@@ -422,7 +422,7 @@ def _prepare(path: Path) -> sqlite3.Connection:
         try:
             _configure(connection)
             _migrate(connection, path)
-            _sync_directory(path.parent)  # SQLite does not report a failed sync of its own directory
+            sync_directory(path.parent)  # SQLite does not report a failed sync of its own directory
         except BaseException:
             connection.close()
             raise
@@ -465,7 +465,7 @@ def set_aside(path: Path, *, stamp: str) -> Path:
         for suffix in ("-wal", "-shm", ""):  # the database last: until then the next start finds it again
             with suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise StorageUnavailable(f"{path} cannot be set aside ({os.strerror(error.errno or 0)})") from error
     return aside
@@ -544,7 +544,7 @@ def _keep_before(connection: sqlite3.Connection, folder: Path, version: int) -> 
             copy.execute("PRAGMA journal_mode = DELETE")  # a single file
         _sync_file(partial)
         partial.rename(target)
-        _sync_directory(folder)
+        sync_directory(folder)
     except (OSError, sqlite3.Error) as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -565,7 +565,8 @@ def _sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Put the names in a directory on the disk; OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from elaaoms import __version__
 from elaaoms.archive import write_whole
-from elaaoms.database import Database
+from elaaoms.database import Database, sync_directory
 from elaaoms.errors import AlreadyRunning, ElaaomsError
 
 STOPPED = "elaaoms.stopped"  # the note beside the database that everything is recorded
@@ -167,11 +167,3 @@ def _keep(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     partial.rename(path)
     sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -511,17 +511,6 @@ class People:
             word in self.persons or word in FIRST_NAMES or word in self.caller or word in self._given
         )
 
-    def last_name(self, text: str) -> str:
-        """The last person that a text calls by name, or ""."""
-        return next(
-            (
-                word
-                for word in reversed(_TOKEN.findall(unaccented(text)))
-                if word in self.persons | self._given
-            ),
-            "",
-        )
-
     def last_subject(self, lead: str) -> str:
         """The end of what stands before a quote, from the last one it speaks of on."""
         starts = [
